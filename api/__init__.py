@@ -1,0 +1,1 @@
+"""The conductor: sockets, order, text, people. Never loads a model."""

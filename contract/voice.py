@@ -1,0 +1,44 @@
+"""Voice: how somebody sounds. Not: personality, which is the Character's and stays in the api."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What an engine needs to know of a speaker. Equal voices sound equal."""
+
+    name: str = "default"
+    """The engine's own name for the voice; "default" lets the engine choose."""
+    engine: str = ""
+    """Registry name of the engine; empty: the worker's configured one."""
+    language: str = "en-us"
+    """BCP 47 tag, lower case."""
+    rate: float = 1.0
+    """Speed as a factor, 0.25 to 4."""
+    pitch: float = 1.0
+    """Pitch as a factor, 0.5 to 2."""
+    description: str = ""
+    """How it sounds, in words, for engines that follow words."""
+    scene: str = ""
+    """Where it is spoken, in words, for engines that follow words."""
+    anchor: str = ""
+    """Identifier of a reference recording, for engines that clone."""
+
+    def __post_init__(self) -> None:
+        if not 0.25 <= self.rate <= 4:
+            raise ValueError(f"rate must lie between 0.25 and 4, not {self.rate}")
+        if not 0.5 <= self.pitch <= 2:
+            raise ValueError(f"pitch must lie between 0.5 and 2, not {self.pitch}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form; `from_dict` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Voice:
+        """Read what `to_dict` wrote; fields of a newer version are ignored."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in data.items() if name in known})

@@ -1,0 +1,1 @@
+"""One job in, chunks out. Knows no order of sentences, no socket, no browser."""

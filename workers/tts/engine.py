@@ -1,0 +1,56 @@
+"""What an engine is. Not: which engines exist (registry.py), who calls them (synthesis.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+from contract.voice import Voice
+
+Pool = Literal["prefork", "threads"]
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceInfo:
+    """One voice that a person may choose."""
+
+    name: str
+    """What goes into `Voice.name`."""
+    label: str
+    """For people."""
+    language: str
+    """BCP 47 tag, lower case."""
+    gender: str = ""
+    """"female", "male" or unknown."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+
+class Engine(Protocol):
+    """Text + Voice → PCM. Made once per process; `load` runs before the first sentence."""
+
+    name: str
+    """Its name in the registry."""
+    pool: Pool
+    """Celery pool it needs: prefork where the library is not thread-safe or may crash, threads where it batches."""
+    repeatable: bool
+    """Whether the same text, voice and seed give the same samples on every worker."""
+
+    def load(self) -> None:
+        """Get ready to speak.
+
+        Raises: EngineUnavailable, with the command that mends it.
+        """
+
+    def voices(self) -> list[VoiceInfo]:
+        """Voices a person may choose, best first."""
+
+    def speak(self, text: str, voice: Voice, seed: int) -> Iterator[bytes]:
+        """Yield s16le mono 24 kHz PCM, whole samples, in blocks of any size, as early as they exist.
+
+        Closing the iterator stops the engine within one block and leaves it ready for the next sentence.
+        Raises: SpeechError and nothing else.
+        """

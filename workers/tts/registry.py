@@ -1,0 +1,39 @@
+"""Finds an engine by name: our table, then entry points `cueline.engines`, then a dotted path `module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+
+from contract.errors import EngineUnavailable
+from workers.tts.engine import Engine
+
+TABLE = {
+    "espeak": "workers.tts.espeak:EspeakEngine",
+}
+"""A new engine is one file and one line here."""
+
+
+def engine_names() -> list[str]:
+    """Engines that can be asked for by name."""
+    return [*TABLE, *(point.name for point in entry_points(group="cueline.engines"))]
+
+
+def make_engine(spec: str) -> Engine:
+    """Construct the engine that `spec` names; it is not loaded yet.
+
+    Raises: EngineUnavailable if there is none or it cannot be imported.
+    """
+    path = TABLE.get(spec) or _entry_point(spec) or spec
+    module_name, _, attribute = path.partition(":")
+    if not attribute:
+        raise EngineUnavailable(f"There is no engine {spec!r}; known are {', '.join(engine_names())}.")
+    try:
+        made: Engine = getattr(importlib.import_module(module_name), attribute)()
+    except (ImportError, AttributeError) as error:
+        raise EngineUnavailable(f"The engine {spec!r} cannot be imported: {error}.") from error
+    return made
+
+
+def _entry_point(name: str) -> str:
+    return next((point.value for point in entry_points(group="cueline.engines") if point.name == name), "")
