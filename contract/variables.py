@@ -1,0 +1,46 @@
+"""Every environment variable that Cueline reads, in one table. Not: their values, which each side parses itself.
+
+A variable that starts with CUELINE_ and is not here is a typing mistake and stops the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+VARIABLES = {
+    "CUELINE_HOST": "address the api listens on; anything but loopback needs CUELINE_API_KEYS",
+    "CUELINE_PORT": "port of the api and the page",
+    "CUELINE_REDIS_URL": "your Redis; unset: `cueline up` starts its own",
+    "CUELINE_DATA_DIR": "where Cueline keeps its own data",
+    "CUELINE_WORKERS": "speech workers that `cueline up` starts",
+    "CUELINE_FLOWER_PORT": "port of Flower on loopback; 0: no Flower",
+    "CUELINE_FLOWER_PASSWORD": "password of Flower's user `cueline`; unset: none, loopback only",
+    "CUELINE_TTS_ENGINE": "name of an engine, or module:Class",
+    "CUELINE_STT_ENGINE": "name of a recognizer",
+    "CUELINE_WHISPER_MODEL": "name or directory of a Whisper model",
+    "CUELINE_LLM_BASE_URL": "any OpenAI-compatible server",
+    "CUELINE_LLM_API_KEY": "its key",
+    "CUELINE_LLM_MODEL": "the model to ask for",
+    "CUELINE_LLM_FIRST_TOKEN_S": "seconds to wait for a reply's first token",
+    "CUELINE_LLM_STALL_S": "seconds to wait for each further token",
+    "CUELINE_API_KEYS": "keys that may use this server, separated by commas",
+    "CUELINE_ALLOWED_ORIGINS": "further origins whose pages may open sockets, separated by commas",
+    "CUELINE_ALLOWED_HOSTS": "further names this server answers to, separated by commas",
+    "CUELINE_ALLOW_OPEN": "1: listen beyond loopback without keys, for networks you trust",
+    "CUELINE_MAX_SESSIONS": "sessions held at once before new ones are refused",
+    "CUELINE_MAX_LISTENERS": "sockets held at once before new ones are refused",
+    "CUELINE_LOG_LEVEL": "debug, info, warning or error",
+}
+
+FOREIGN = {
+    "OPENROUTER_API_KEY": "used when no CUELINE_LLM_* is set",
+    "OPENAI_API_KEY": "used when neither CUELINE_LLM_* nor OPENROUTER_API_KEY is set",
+    "SUPABASE_URL": "conversations at rest",
+    "SUPABASE_KEY": "its key",
+}
+"""Variables of other programs that we understand too."""
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """Names that look like ours and are none."""
+    return sorted(name for name in names if name.startswith("CUELINE_") and name not in VARIABLES)
