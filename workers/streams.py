@@ -1,0 +1,218 @@
+"""The only door to Redis in the workers: claims, chunks, bells, signs of life. Not: what is in the audio.
+
+The id of every entry is explicit, `<attempt>-<part + 2>`, and never makes a stream (NOMKSTREAM). So Redis itself
+refuses what is stale (a newer attempt has fenced), doubled, or cancelled (the owner wrote the highest id there is).
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from contract import keys
+from contract.chunk import Chunk
+from contract.errors import LogLost, QueueUnreachable, SpeechCancelled, SpeechError
+from contract.job import SpeechJob
+
+CLAIM_SEQ, FIRST_PART_SEQ = 1, 2
+BEAT_S = 0.1
+"""A running job that has nothing to say tells its owner that it lives, so that silence means death."""
+BACKLOG_PARTS = 64
+"""Parts that wait for Redis before the engine has to."""
+_REFUSED = "equal or smaller"
+
+
+def connect(url: str) -> Redis:
+    """A client whose calls end within seconds. One retry is safe because every id is explicit."""
+    return Redis.from_url(
+        url,
+        socket_timeout=5,
+        socket_connect_timeout=2,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    seq: int
+    fields: dict[str, bytes]
+
+
+class SentenceLog:
+    """Writer of one job's stream. A thread of its own carries chunks, so that the engine never waits for Redis
+    unless it is `BACKLOG_PARTS` ahead, and so that whatever piles up meanwhile goes in one round trip."""
+
+    def __init__(self, redis: Redis, job: SpeechJob, worker: str) -> None:
+        self._redis = redis
+        self._job = job
+        self._worker = worker
+        self._key = keys.sentence(job.session, job.turn, job.sentence)
+        self._writes: queue.Queue[_Write | None] = queue.Queue(BACKLOG_PARTS)
+        self._stopped: SpeechError | None = None
+        self._thread = threading.Thread(target=self._write_loop, name="sentence-log", daemon=True)
+
+    def claim(self) -> bool:
+        """Take the job; False if it is stale, doubled, cancelled or its stream is gone.
+
+        Raises: QueueUnreachable.
+        """
+        claim = _Write(CLAIM_SEQ, {"c": self._worker.encode()})
+        try:
+            accepted = self._send([claim])[0]
+        except RedisError as error:
+            raise QueueUnreachable(str(error)) from error
+        if accepted is not None:
+            return False
+        self._thread.start()
+        return True
+
+    def append(self, chunk: Chunk) -> None:
+        """Hand over a chunk.
+
+        Raises: SpeechCancelled or LogLost as soon as Redis has refused an earlier one.
+        """
+        self._put(_Write(FIRST_PART_SEQ + chunk.part, {"f": chunk.pack()}))
+
+    def fail(self, error: SpeechError, after_part: int) -> None:
+        """Tell the owner why this attempt ends; the owner decides whether there is another."""
+        self._put(_Write(FIRST_PART_SEQ + after_part, {"e": json.dumps(error.to_dict()).encode()}))
+
+    def close(self) -> None:
+        """Wait until everything handed over has been written or refused."""
+        if self._thread.is_alive():
+            self._put_quietly(None)
+            self._thread.join()
+
+    def raise_if_stopped(self) -> None:
+        """Raise what ended this log, if anything did."""
+        if self._stopped:
+            raise self._stopped
+
+    def _put(self, write: _Write) -> None:
+        self.raise_if_stopped()
+        while True:
+            try:
+                self._writes.put(write, timeout=0.2)
+                return
+            except queue.Full:
+                self.raise_if_stopped()
+
+    def _put_quietly(self, write: _Write | None) -> None:
+        while self._thread.is_alive():
+            try:
+                self._writes.put(write, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+    def _write_loop(self) -> None:
+        while True:
+            batch, is_end = self._next_batch()
+            if batch and not self._stopped:
+                self._write(batch)
+            elif not batch and not is_end and not self._stopped:
+                self._beat()
+            if is_end:
+                return
+
+    def _next_batch(self) -> tuple[list[_Write], bool]:
+        batch: list[_Write] = []
+        try:
+            write = self._writes.get(timeout=BEAT_S)
+            while write is not None:
+                batch.append(write)
+                write = self._writes.get_nowait()
+        except queue.Empty:
+            return batch, False
+        return batch, True
+
+    def _write(self, batch: list[_Write]) -> None:
+        try:
+            refusals = [refusal for refusal in self._send(batch) if refusal]
+        except RedisError as error:
+            self._stopped = QueueUnreachable(str(error))
+            return
+        if refusals:
+            self._stopped = refusals[0]
+
+    def _send(self, batch: list[_Write]) -> list[SpeechError | None]:
+        """Write a batch and ring once, in one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for write in batch:
+            entry_id = f"{self._job.attempt}-{write.seq}"
+            pipe.xadd(self._key, write.fields, id=entry_id, nomkstream=True)  # type: ignore[arg-type]
+        self._ring(pipe, {"k": self._key})
+        results = pipe.execute(raise_on_error=False)
+        return [self._judge(write, result) for write, result in zip(batch, results[:-1], strict=True)]
+
+    def _judge(self, write: _Write, result: Any) -> SpeechError | None:
+        if result is None:
+            return LogLost()
+        if isinstance(result, ResponseError) and _REFUSED in str(result):
+            return None if self._is_own(write) else SpeechCancelled()
+        if isinstance(result, RedisError):
+            raise result
+        return None
+
+    def _is_own(self, write: _Write) -> bool:
+        """Whether the refusal only says that a lost answer is being repeated."""
+        if write.seq == CLAIM_SEQ:
+            return False
+        top: Any = self._redis.xrevrange(self._key, count=1)
+        attempt, _, seq = (top[0][0].decode() if top else "0-0").partition("-")
+        return int(attempt) == self._job.attempt and int(seq) >= write.seq
+
+    def _beat(self) -> None:
+        try:
+            pipe = self._redis.pipeline(transaction=False)
+            self._ring(pipe, {"k": self._key, "b": str(self._job.attempt)})
+            pipe.execute(raise_on_error=False)
+        except RedisError:
+            # The next chunk will meet the same Redis and end the job with a reason.
+            return
+
+    def _ring(self, pipe: Any, note: dict[str, str]) -> None:
+        pipe.xadd(self._job.inbox, note, maxlen=keys.INBOX_MAXLEN, approximate=True, nomkstream=True)
+
+
+class SignOfLife:
+    """Says every second that this process takes jobs, and what its engine can speak."""
+
+    def __init__(self, redis: Redis, name: str, announcement: Callable[[], dict[str, Any]]) -> None:
+        self._redis = redis
+        self._key = keys.worker(name)
+        self._announcement = announcement
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="sign-of-life", daemon=True)
+
+    def start(self) -> None:
+        """Begin at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and take the sign down so that nobody counts on this process."""
+        self._end.set()
+        try:
+            self._redis.delete(self._key)
+        except RedisError:
+            return  # it expires by itself
+
+    def _loop(self) -> None:
+        value = json.dumps(self._announcement())
+        while True:
+            try:
+                self._redis.set(self._key, value, ex=keys.WORKER_LIFETIME_S)
+            except RedisError:
+                pass  # said again in a second
+            if self._end.wait(1.0):
+                return

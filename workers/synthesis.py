@@ -1,0 +1,71 @@
+"""Speaks one job: engine blocks → parts on the grid → the sentence's log. Not: Celery, Redis commands, order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Protocol, cast
+
+from contract.chunk import Chunk
+from contract.errors import EngineFailed, LogLost, SpeechCancelled, SpeechError
+from contract.job import SpeechJob
+from workers.pcm import grid
+from workers.tts.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+class Log(Protocol):
+    """Where chunks go; `workers.streams.SentenceLog` in production."""
+
+    def claim(self) -> bool: ...
+    def append(self, chunk: Chunk) -> None: ...
+    def fail(self, error: SpeechError, after_part: int) -> None: ...
+    def raise_if_stopped(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def speak(job: SpeechJob, engine: Engine, sentence_log: Log) -> str:
+    """Speak `job` into its log and say in one word how it went: spoken, stale, cancelled, lost or failed.
+
+    A failure of the engine is written to the log, never raised: the owner of the turn decides what follows.
+    """
+    if not sentence_log.claim():
+        return "stale"
+    part = job.from_part
+    try:
+        for part, pcm, last in _parts(job, engine):
+            sentence_log.append(Chunk(job.turn, job.sentence, part, job.attempt, pcm, last))
+        sentence_log.close()
+        sentence_log.raise_if_stopped()
+    except (SpeechCancelled, LogLost) as stopped:
+        return "cancelled" if isinstance(stopped, SpeechCancelled) else "lost"
+    except SpeechError as error:
+        return _fail(sentence_log, error, part + 1)
+    except Exception as error:  # noqa: BLE001  an engine's bug must end the sentence, not the worker
+        log.exception("engine %s broke on %s", engine.name, job.label())
+        return _fail(sentence_log, EngineFailed(f"The voice engine failed: {type(error).__name__}."), part + 1)
+    finally:
+        sentence_log.close()
+    return "spoken"
+
+
+def _fail(sentence_log: Log, error: SpeechError, after_part: int) -> str:
+    try:
+        sentence_log.fail(error, after_part)
+    except SpeechError:
+        return "cancelled"
+    return "failed"
+
+
+def _parts(job: SpeechJob, engine: Engine) -> Iterator[tuple[int, bytes, bool]]:
+    """The parts that are still missing; the last one always comes, even if this attempt turned out shorter."""
+    part = -1
+    blocks = cast("Iterator[bytes]", engine.speak(job.text, job.voice, job.seed()))
+    with closing(grid(blocks)) as parts:  # type: ignore[type-var]
+        for part, pcm, last in parts:
+            if part >= job.from_part:
+                yield part, pcm, last
+    if part < job.from_part:
+        yield job.from_part, b"", True

@@ -1,0 +1,88 @@
+"""Celery's side of a job: the one speech task, and the engine's life in a process. Not: how speech is made."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import Any
+
+from celery import Task, signals
+
+from contract.job import SPEAK_TASK, SpeechJob
+from workers.app import app
+from workers.settings import settings
+from workers.streams import SentenceLog, SignOfLife, connect
+from workers.synthesis import speak
+from workers.tts.engine import Engine
+from workers.tts.registry import make_engine
+
+log = logging.getLogger(__name__)
+
+# One of each per process. A forked child makes its own: neither a model nor a connection crosses a fork.
+_engine: Engine | None = None
+_redis = connect(settings().redis_url)
+_sign: SignOfLife | None = None
+_node = socket.gethostname()
+
+
+@app.task(name=SPEAK_TASK, bind=True, ignore_result=True)  # type: ignore[untyped-decorator]
+def speak_task(self: Task, job: dict[str, Any]) -> str:
+    """Speak one sentence into its stream. The word it returns is for Flower; nobody else reads it."""
+    speech_job = SpeechJob.from_dict(job)
+    worker = f"{self.request.hostname or _node}:{os.getpid()}"
+    return speak(speech_job, engine(), SentenceLog(_redis, speech_job, worker))
+
+
+def engine() -> Engine:
+    """This process's engine, loaded."""
+    global _engine
+    if _engine is None:
+        made = make_engine(settings().tts_engine)
+        made.load()
+        _engine = made
+    return _engine
+
+
+def announcement() -> dict[str, Any]:
+    """What this process can do, for `/readyz` and `/api/voices`."""
+    loaded = engine()
+    voices = [voice.to_dict() for voice in loaded.voices()]
+    return {"engine": loaded.name, "repeatable": loaded.repeatable, "voices": voices}
+
+
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
+def remember_node(sender: str, **_: Any) -> None:
+    """Keep the node's name for the children that are forked from here."""
+    global _node
+    _node = sender
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def start_child(**_: Any) -> None:
+    """A prefork child: load the engine before the first sentence waits for it."""
+    start_process()
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def start_threads_worker(sender: Any, **_: Any) -> None:
+    """A threads worker speaks in the main process; a prefork parent must not load the engine at all."""
+    if "prefork" not in type(sender.pool).__module__:
+        start_process()
+
+
+def start_process() -> None:
+    """Load the engine and say that this process takes jobs."""
+    global _sign
+    _redis.connection_pool.reset()
+    engine()
+    _sign = SignOfLife(_redis, f"{_node}:{os.getpid()}", announcement)
+    _sign.start()
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def end_process(**_: Any) -> None:
+    """Nobody should count on a process that is going."""
+    if _sign is not None:
+        _sign.stop()
