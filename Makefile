@@ -1,0 +1,41 @@
+# Every target sets up what it needs; a second run starts at once.
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: run test check format bench clean help tools
+
+run: .venv/.base  ## set up and start everything; Ctrl-C stops all
+	@exec $(BIN)/cueline up
+
+test: .venv/.dev tools  ## every test: the page's in node, then Python's
+	@node --test $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
+	@$(BIN)/pytest $(ARGS)
+
+check: .venv/.dev node_modules/.done  ## what must hold before a commit: style, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@npm run --silent lint
+
+format: .venv/.dev  ## rewrite the Python code in the one style
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
+bench: .venv/.dev  ## measure: make bench NAME=... (without a name: a list)
+	@exec $(BIN)/cueline bench $(NAME) $(ARGS)
+
+clean:  ## remove everything that these targets made
+	rm -rf .venv node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+tools:
+	@deploy/setup.sh tools
+
+.venv/.base .venv/.dev: pyproject.toml constraints.txt deploy/setup.sh
+	@deploy/setup.sh $(@F)
+
+node_modules/.done: package-lock.json
+	@deploy/setup.sh node

@@ -1,0 +1,58 @@
+"""How each process is started, for `cueline up` and docker-compose.yml alike. Not: when, or how often."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.job import QUEUES
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+FLOWER_CONFIG = "deploy/flowerconfig.py"
+"""Relative to the project, which is where every process runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process to run and the name under which it speaks in the log."""
+
+    name: str
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    """Handed over at the start; secrets travel here because others can read an argv."""
+    quiet: bool = False
+    """Its lines are kept for the day it fails, not shown."""
+
+
+def api(host: str, port: int, log_level: str = "info") -> tuple[str, ...]:
+    """The HTTP and WebSocket server."""
+    return (
+        *("uvicorn", "--factory", "api.main:make_app"),
+        *("--host", host, "--port", str(port)),
+        *("--no-access-log", "--log-level", log_level),
+        # Compression costs sixteen times the processor time of the frame itself.
+        *("--ws", "websockets-sansio", "--ws-max-size", "65536", "--ws-per-message-deflate", "false"),
+        *("--timeout-graceful-shutdown", "3"),
+    )
+
+
+def worker(name: str, pool: str = "prefork", log_level: str = "warning") -> tuple[str, ...]:
+    """A speech worker. `pool` is what the engine needs; see `python -m workers.pool`."""
+    return (
+        *("celery", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", ",".join(QUEUES)),
+        *("--pool", pool, "-c", "1", "-E", "--without-gossip", "--without-mingle", "-l", log_level),
+    )
+
+
+def flower(address: str, port: int, log_level: str = "warning") -> tuple[str, ...]:
+    """Flower, which watches the queue. It reads the broker and loads no engine."""
+    return (
+        *("celery", "-A", "workers.app", "flower", f"--conf={FLOWER_CONFIG}"),
+        *(f"--address={address}", f"--port={port}", f"--logging={log_level}"),
+    )
+
+
+def here(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The same command with this environment's own Python, whatever PATH says."""
+    return (sys.executable, "-m", *argv)

@@ -1,0 +1,108 @@
+"""The `cueline` command: reads its arguments and hands over. Not: the work, which is imported on demand."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from cli.commands import PROJECT_DIR
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read us has gone; nothing more can be said, not even by Python's own farewell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = "Real-time voice chat whose speech is made by a job queue."
+    parser = argparse.ArgumentParser(prog="cueline", description=about)
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="start Redis, speech workers, the api and Flower; Ctrl-C stops all")
+    up.add_argument(
+        "--ready-within", type=float, default=60, metavar="S", help="give up after S seconds (60)"
+    )
+    up.set_defaults(run=_up)
+
+    doctor = commands.add_parser("doctor", help="what works here, and the command that mends what does not")
+    doctor.set_defaults(run=_doctor)
+
+    voices = commands.add_parser("voices", help="the voices that the running server offers")
+    voices.add_argument("--url", default="", help="the server (default: the one running here)")
+    voices.set_defaults(run=_voices)
+
+    bench = commands.add_parser("bench", help="measure; without a name: list what can be measured")
+    bench.add_argument("name", nargs="?", default="")
+    bench.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the measurement itself")
+    bench.set_defaults(run=_bench)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when asked for it."""
+
+    def __call__(self, *_: object) -> None:
+        sys.stdout.write(f"cueline {version('cueline')}\n")
+        sys.exit(0)
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from api.settings import SettingsError
+    from cli.settings import load_dotenv, read_up_settings
+    from cli.up import run_up
+
+    load_dotenv(Path.cwd())
+    try:
+        settings = read_up_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"cueline: {error}\n")
+        return 2
+    return run_up(settings, arguments.ready_within)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from cli.doctor import run_doctor
+    from cli.settings import load_dotenv
+
+    load_dotenv(Path.cwd())
+    return run_doctor()
+
+
+def _voices(arguments: argparse.Namespace) -> int:
+    from cli.settings import load_dotenv
+    from cli.voices import print_voices
+
+    load_dotenv(Path.cwd())
+    return print_voices(arguments.url)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    """List the measurements, or become one, so that Ctrl-C reaches it and its exit code is ours."""
+    names = sorted(path.stem for path in (PROJECT_DIR / "bench").glob("[!_]*.py"))
+    if not arguments.name:
+        sys.stdout.write("".join(f"{name}\n" for name in names) or "there is nothing to measure yet\n")
+        return 0
+    if arguments.name not in names:
+        sys.stderr.write(f"cueline: there is no bench/{arguments.name}.py; try: {', '.join(names)}\n")
+        return 2
+    os.chdir(PROJECT_DIR)
+    os.execv(sys.executable, [sys.executable, f"bench/{arguments.name}.py", *arguments.rest])  # noqa: S606
+    raise AssertionError("exec does not return")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

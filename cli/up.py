@@ -1,0 +1,256 @@
+"""`cueline up`: Redis, workers, api and Flower in one terminal; ready with one line, gone with one Ctrl-C.
+
+Not: how a process is kept alive (supervisor.py) or started (commands.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cli import commands, redis_server
+from cli.commands import PROJECT_DIR, Command
+from cli.log import Log
+from cli.running import Run, ask_ready, remove_run, write_run
+from cli.settings import UpSettings
+from cli.supervisor import Failure, Supervisor
+
+READY_WITHIN_S = 60.0
+REDIS_WITHIN_S = 10.0
+POOLS = ("prefork", "threads", "solo")
+
+
+class CannotStart(Exception):
+    """What stands in the way, for the person who started us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What runs beside Redis."""
+
+    essential: Sequence[Command]
+    optional: Sequence[Command] = ()
+    """The rest goes on without these."""
+
+
+MakePlan = Callable[[UpSettings, Mapping[str, str]], Plan]
+
+
+def make_plan(settings: UpSettings, env: Mapping[str, str]) -> Plan:
+    """The real processes. Raises: CannotStart if there is no such engine."""
+    level = {"log_level": settings.log_level} if settings.log_level else {}
+    pool = _ask_pool(env)
+    names = [f"speech{number}" for number in range(1, settings.workers + 1)]
+    workers = [Command(name, commands.here(commands.worker(name, pool, **level))) for name in names]
+    api = Command("api", commands.here(commands.api(settings.host, settings.port, **level)))
+    flower = commands.here(commands.flower("127.0.0.1", settings.flower_port, **level))
+    return Plan([api, *workers], [Command("flower", flower)] if settings.flower_port else [])
+
+
+def run_up(
+    settings: UpSettings, ready_within_s: float = READY_WITHIN_S, make_plan: MakePlan = make_plan
+) -> int:
+    """Start all, wait for Ctrl-C or SIGTERM, end all. The exit code is 0 unless something failed."""
+    log = Log()
+    log.hide(*settings.secrets)
+    try:
+        return asyncio.run(Up(_claim_ports(settings, log), log, ready_within_s, make_plan).run())
+    except CannotStart as problem:
+        _say_lines(log, str(problem))
+        return 1
+    finally:
+        log.close()
+
+
+class Up:
+    """One run from start to end."""
+
+    def __init__(self, settings: UpSettings, log: Log, ready_within_s: float, make_plan: MakePlan) -> None:
+        self._settings = settings
+        self._log = log
+        self._ready_within_s = ready_within_s
+        self._make_plan = make_plan
+        self._stop = asyncio.Event()
+        self._reason = "Redis does not answer"
+        """Why it is not ready yet."""
+
+    async def run(self) -> int:
+        """Run until stopped (0) or failed (1)."""
+        own = {
+            "CUELINE_HOST": self._settings.host,
+            "CUELINE_PORT": str(self._settings.port),
+            "CUELINE_DATA_DIR": str(self._settings.data_dir),
+            "PYTHONUNBUFFERED": "1",
+        }
+        supervisor = Supervisor(self._log, {**os.environ, **own}, PROJECT_DIR)
+        self._listen_to_signals(supervisor)
+        work = asyncio.create_task(self._start_and_watch(supervisor))
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not work.done():
+            self._log.say("cueline", "stopping")
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                await work
+            except (Failure, CannotStart) as problem:
+                _say_lines(self._log, str(problem))
+                return 1
+            finally:
+                await supervisor.stop()
+                remove_run(self._settings.data_dir)
+                self._log.say("cueline", "stopped")
+        return 0
+
+    async def _start_and_watch(self, supervisor: Supervisor) -> None:
+        """Bring all up and wait. It ends by raising Failure or CannotStart, or by being cancelled."""
+        settings = self._settings
+        url = await self._have_redis(supervisor)
+        supervisor.env["CUELINE_REDIS_URL"] = url
+        plan = await asyncio.to_thread(self._make_plan, settings, supervisor.env)
+        for command in plan.essential:
+            supervisor.start(command)
+        for command in plan.optional:
+            supervisor.start(command, optional=True)
+        await _unless_failed(supervisor, self._wait_until_ready(), self._ready_within_s, lambda: self._reason)
+        flower_url = f"http://127.0.0.1:{settings.flower_port}" if plan.optional else ""
+        write_run(settings.data_dir, Run(os.getpid(), settings.local_url, flower_url, url))
+        self._say_ready(flower_url)
+        raise await supervisor.failed()
+
+    async def _have_redis(self, supervisor: Supervisor) -> str:
+        """URL of the Redis that was given, else of one that is started here."""
+        if url := self._settings.redis_url:
+            self._log.hide(urlsplit(url).password or "")
+            shown = redis_server.without_password(url)
+            try:
+                version = await asyncio.to_thread(redis_server.ask_version, url)
+            except ConnectionError as error:
+                raise CannotStart(f"CUELINE_REDIS_URL: no Redis at {shown}: {error}") from error
+            self._log.say("cueline", f"using Redis {version} at {shown}")
+            return url
+        if (found := redis_server.find_program()) is None:
+            raise CannotStart("found no Redis: install redis-server (6.2 or newer) or set CUELINE_REDIS_URL")
+        program, version = found
+        port, password = redis_server.free_port(), redis_server.new_password()
+        self._log.hide(password)
+        self._log.say("cueline", f"starting a private Redis ({Path(program).name} {version}), port {port}")
+        command = redis_server.command(program, port, password, self._settings.data_dir)
+        supervisor.start(command, needed_by_others=True)
+        url = redis_server.make_url(port, password)
+        await _unless_failed(supervisor, _wait_for_redis(url), REDIS_WITHIN_S, lambda: self._reason)
+        return url
+
+    async def _wait_until_ready(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = told = loop.time()
+        while True:
+            self._reason = await asyncio.to_thread(ask_ready, self._settings.local_url)
+            if not self._reason:
+                return
+            if loop.time() - told >= 10:
+                told = loop.time()
+                self._log.say("cueline", f"not ready after {told - started:.0f} s: {self._reason}")
+            await asyncio.sleep(0.1)
+
+    def _say_ready(self, flower_url: str) -> None:
+        settings = self._settings
+        if flower_url:
+            self._log.say("cueline", f"the queue, in Flower: {flower_url}")
+        if os.environ.get("SSH_CONNECTION") or settings.local_url != settings.url:
+            tunnel = f"ssh -L {settings.port}:127.0.0.1:{settings.port} THIS_MACHINE"
+            self._log.say(
+                "cueline", "browsers give the microphone to https and to localhost only; from another"
+            )
+            self._log.say("cueline", f"machine use a proxy with TLS, or: {tunnel}")
+        self._log.say("cueline", "Ctrl-C stops everything")
+        self._log.line(f"ready {settings.url}")
+
+    def _listen_to_signals(self, supervisor: Supervisor) -> None:
+        loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            if self._stop.is_set():
+                self._log.say("cueline", "stopping at once")
+                supervisor.kill()
+            self._stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, on_signal)
+        self._log.on_reader_gone = lambda: loop.call_soon_threadsafe(self._stop.set)
+
+
+async def _unless_failed(
+    supervisor: Supervisor, wait: Coroutine[Any, Any, None], within_s: float, reason: Callable[[], str]
+) -> None:
+    """Wait for `wait`.
+
+    Raises: Failure of a process in the meantime, CannotStart with `reason` when it is late.
+    """
+    waiting, failing = asyncio.create_task(wait), asyncio.create_task(supervisor.failed())
+    try:
+        done, _ = await asyncio.wait(
+            (waiting, failing), timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if failing in done:
+            raise failing.result()
+        if not done:
+            raise CannotStart(f"not ready after {within_s:g} s: {reason()}")
+        waiting.result()
+    finally:
+        waiting.cancel()
+        failing.cancel()
+
+
+async def _wait_for_redis(url: str) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(redis_server.ask_version, url)
+        except ConnectionError:
+            await asyncio.sleep(0.02)
+        else:
+            return
+
+
+def _ask_pool(env: Mapping[str, str]) -> str:
+    """The Celery pool that the configured engine needs. The worker's side knows; we must not load it."""
+    argv = commands.here(("workers.pool",))
+    asked = subprocess.run(
+        argv, capture_output=True, text=True, env=env, cwd=PROJECT_DIR, timeout=60, check=False
+    )
+    if asked.returncode or asked.stdout.strip() not in POOLS:
+        why = (asked.stderr or asked.stdout).strip().rpartition("\n")[2]
+        raise CannotStart(f"CUELINE_TTS_ENGINE: {why}")
+    return asked.stdout.strip()
+
+
+def _claim_ports(settings: UpSettings, log: Log) -> UpSettings:
+    """Settle on ports that can be had, before anything is started."""
+    if settings.port == 0:
+        settings = replace(settings, port=redis_server.free_port(settings.host))
+    if problem := redis_server.port_problem(settings.host, settings.port):
+        place = f"{settings.host}:{settings.port}"
+        raise CannotStart(
+            f"CUELINE_PORT: cannot listen on {place}: {problem}; stop what does, or set another"
+        )
+    taken = settings.flower_port and redis_server.port_problem("127.0.0.1", settings.flower_port)
+    if taken and settings.flower_port_chosen:
+        raise CannotStart(f"CUELINE_FLOWER_PORT: cannot listen on {settings.flower_port}: {taken}")
+    if taken:
+        log.say("cueline", f"port {settings.flower_port} is taken, so Flower gets another")
+        settings = replace(settings, flower_port=redis_server.free_port())
+    return settings
+
+
+def _say_lines(log: Log, text: str) -> None:
+    for line in text.splitlines():
+        log.say("cueline", line)

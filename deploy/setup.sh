@@ -1,0 +1,96 @@
+#!/bin/sh
+# Makes a bare machine able to run or test Cueline. Called by the Makefile, one part at a time:
+#   .base    the virtual environment with what running needs
+#   .dev     the same with what tests and checks need
+#   node     what lints the page
+#   tools    node and a Chromium, for the tests of the page
+# pip, npm and apt are used as they are configured on this machine.
+set -eu
+cd "$(dirname "$0")/.."
+VENV=.venv
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Install Debian packages where we may; fails quietly where we may not.
+apt() {
+    has apt-get || return 1
+    if [ "$(id -u)" = 0 ]; then as_root=""
+    elif has sudo && sudo -n true 2>/dev/null; then as_root="sudo -n"
+    else return 1; fi
+    say "installing $*"
+    $as_root env DEBIAN_FRONTEND=noninteractive sh -c '
+        apt-get install -y -q --no-install-recommends "$@" ||
+        { apt-get update -q && apt-get install -y -q --no-install-recommends "$@"; }' apt "$@" >"$LOG" 2>&1 ||
+        { tail -n 5 "$LOG" >&2; return 1; }
+}
+
+find_python() {
+    for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+        if has "$name" && "$name" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    [ -x $VENV/bin/python ] && $VENV/bin/python -m pip --version >/dev/null 2>&1 && return
+    python=$(find_python) || { apt python3 python3-venv && python=$(find_python); } ||
+        fail "needs Python 3.11 or newer, with its venv module"
+    say "making $VENV with $("$python" --version)"
+    rm -rf $VENV
+    if "$python" -c 'import ensurepip' 2>/dev/null; then
+        "$python" -m venv $VENV && return
+    fi
+    # Debian ships ensurepip apart. The machine's own pip can fill an environment without it.
+    "$python" -m venv --without-pip $VENV
+    "$python" -m pip --python $VENV/bin/python install --quiet pip >"$LOG" 2>&1 && return
+    apt python3-venv || { tail -n 5 "$LOG" >&2; fail "needs python3-venv (or python3-pip); install it and try again"; }
+    rm -rf $VENV
+    "$python" -m venv $VENV
+}
+
+install_project() {
+    make_venv
+    say "installing $1 (once)"
+    $VENV/bin/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt -e "$1"
+    touch "$VENV/$2"
+}
+
+need_node() {
+    { has node && has npm; } || apt nodejs npm || fail "needs node and npm for the page's tests; install nodejs and npm"
+}
+
+need_browser() {
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        has "$name" && return
+    done
+    apt chromium && return
+    say "no Chromium here and no right to install one (apt-get install chromium)"
+    [ -z "${CI:-}" ] || fail "CI runs every test, so this is an error"
+    say "THE TESTS IN A BROWSER WILL BE SKIPPED"
+}
+
+LOG=$(mktemp)
+trap 'rm -f "$LOG"' EXIT
+case "$1" in
+    .base) install_project . .base ;;
+    .dev)
+        install_project '.[dev]' .dev
+        touch $VENV/.base
+        ;;
+    node)
+        need_node
+        say "installing what lints the page (once)"
+        npm ci --silent --no-audit --no-fund
+        touch node_modules/.done
+        ;;
+    tools)
+        need_node
+        need_browser
+        ;;
+    *) fail "there is no part $1" ;;
+esac
