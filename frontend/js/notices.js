@@ -1,0 +1,79 @@
+/**
+ * What the page tells a person outside the conversation: toasts, the banner, the notice, the access dialog.
+ * Knows nothing of the wire or of sound.
+ */
+const TOAST_MS = 8000;
+const MOST_TOASTS = 3;
+
+const toasts = document.getElementById('toasts');
+const banner = document.getElementById('banner');
+const notice = document.getElementById('notice');
+const noticeText = document.getElementById('notice-text');
+const noticeClose = document.getElementById('notice-close');
+const accessDialog = document.getElementById('access-dialog');
+const accessForm = document.getElementById('access-form');
+const accessWhy = document.getElementById('access-why');
+const accessKey = document.getElementById('access-key');
+
+let closedNotice = '';
+
+/** action: {word, run}, a button in the toast. Returns what takes it away. */
+export function showToast(text, { code = '', isError = false, action = null } = {}) {
+  const toast = document.createElement('div');
+  toast.className = isError ? 'toast error' : 'toast';
+  toast.dataset.code = code;
+  toast.setAttribute('role', isError ? 'alert' : 'status');
+  const close = () => toast.remove();
+  toast.append(textElement('p', text));
+  if (action) toast.append(button(action.word, () => { close(); action.run(); }));
+  toast.append(button('Close', close));
+  while (toasts.childElementCount >= MOST_TOASTS) toasts.firstElementChild.remove();
+  toasts.append(toast);
+  if (!action) setTimeout(close, TOAST_MS);
+  return close;
+}
+
+function textElement(name, text) {
+  const element = document.createElement(name);
+  element.textContent = text;
+  return element;
+}
+
+function button(word, onClick) {
+  const element = textElement('button', word);
+  element.type = 'button';
+  element.addEventListener('click', onClick);
+  return element;
+}
+
+/** An empty text takes the banner away. */
+export function showBanner(text) {
+  if (banner.textContent !== text) banner.textContent = text;
+  banner.hidden = !text;
+}
+
+/** A standing remark; once closed the same words do not come back. */
+export function showNotice(text) {
+  if (text === closedNotice) return;
+  noticeText.textContent = text;
+  notice.hidden = !text;
+}
+
+function onNoticeClose() {
+  closedNotice = noticeText.textContent;
+  notice.hidden = true;
+}
+
+export function askAccessKey(wasRefused) {
+  if (wasRefused) accessWhy.textContent = 'That key was not accepted. Try another one.';
+  accessKey.value = '';
+  if (!accessDialog.open) accessDialog.showModal();
+}
+
+function onAccessSubmit() {
+  document.dispatchEvent(new CustomEvent('access_given', { detail: { key: accessKey.value } }));
+  accessKey.value = '';
+}
+
+noticeClose.addEventListener('click', onNoticeClose);
+accessForm.addEventListener('submit', onAccessSubmit);

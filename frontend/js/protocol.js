@@ -1,0 +1,126 @@
+/**
+ * The wire as the page sees it: messages checked, audio frames unpacked, order judged.
+ * Knows nothing of sockets, sound or the page.
+ */
+export const SUBPROTOCOL = 'cueline.v1';
+export const HEADER_BYTES = 16;
+const HEADER_VERSION = 1;
+const FLAG_LAST = 1;
+const FLAG_FAILED = 2;
+
+/** What must be there in each message from the server; a trailing ? marks what may be missing. */
+const SERVER_MESSAGES = {
+  session: { session_id: 'string', resumed: 'boolean?' },
+  status: { status: 'string' },
+  partial_transcript: { content: 'string', turn: 'count?' },
+  final_transcript: { content: 'string', turn: 'count?' },
+  turn: { turn: 'count', state: 'string', reason: 'string?' },
+  llm_status: { turn: 'count?' },
+  llm_response: { turn: 'count', content: 'string', is_complete: 'boolean?', character: 'string?' },
+  sentence: { turn: 'count', sentence: 'count', state: 'string', text: 'string?', character: 'string?', duration_ms: 'number?' },
+  tts_start: { turn: 'count' },
+  tts_end: { turn: 'count' },
+  tts_stop: { turn: 'count?' },
+  stop_acknowledged: {},
+  interrupt_acknowledged: { turn: 'count?', heard: 'object?' },
+  error: { code: 'string', message: 'string', turn: 'count?', sentence: 'count?' },
+  pong: { t: 'number?' },
+};
+
+const CHECKS = {
+  string: (value) => typeof value === 'string',
+  boolean: (value) => typeof value === 'boolean',
+  number: (value) => typeof value === 'number' && Number.isFinite(value),
+  count: (value) => Number.isSafeInteger(value) && value >= 0,
+  object: (value) => typeof value === 'object' && !Array.isArray(value),
+};
+
+/** One text frame to {message} or {problem}; never throws. */
+export function parseMessage(text) {
+  let message;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return { problem: 'broken_json' };
+  }
+  if (message === null || !CHECKS.object(message)) return { problem: 'not_an_object' };
+  if (!Object.hasOwn(SERVER_MESSAGES, message.type)) return { problem: 'unknown_type' };
+  const fields = Object.entries(SERVER_MESSAGES[message.type]);
+  return fields.every(([name, kind]) => isField(message[name], kind)) ? { message } : { problem: 'bad_field' };
+}
+
+function isField(value, kind) {
+  const isOptional = kind.endsWith('?');
+  if (value === undefined || value === null) return isOptional;
+  return CHECKS[isOptional ? kind.slice(0, -1) : kind](value);
+}
+
+/** One binary frame to its numbers and samples (s16le mono, no copy), or null when it is none of ours. */
+export function unpackFrame(buffer) {
+  if (buffer.byteLength < HEADER_BYTES || (buffer.byteLength - HEADER_BYTES) % 2 !== 0) return null;
+  const header = new DataView(buffer, 0, HEADER_BYTES);
+  if (header.getUint8(15) !== HEADER_VERSION) return null;
+  const flags = header.getUint8(14);
+  return {
+    turn: header.getUint32(0, true),
+    sentence: header.getUint32(4, true),
+    part: header.getUint32(8, true),
+    attempt: header.getUint16(12, true),
+    isLast: (flags & FLAG_LAST) !== 0,
+    isFailed: (flags & FLAG_FAILED) !== 0,
+    samples: new Int16Array(buffer, HEADER_BYTES),
+  };
+}
+
+/**
+ * Where a frame stands after the last one: next, hole (something is missing before it), duplicate or old (an earlier turn).
+ * A hole is played all the same: order is the server's promise, and silence helps nobody.
+ */
+export function judgeFrame(last, frame) {
+  if (!last || frame.turn > last.turn) return frame.sentence === 0 && frame.part === 0 ? 'next' : 'hole';
+  if (frame.turn < last.turn) return 'old';
+  if (frame.sentence === last.sentence) {
+    if (frame.part <= last.part) return 'duplicate';
+    return frame.part === last.part + 1 && !last.isLast ? 'next' : 'hole';
+  }
+  if (frame.sentence < last.sentence) return 'duplicate';
+  return last.isLast && frame.sentence === last.sentence + 1 && frame.part === 0 ? 'next' : 'hole';
+}
+
+/** The later of two event ids such as "17-0"; either may be missing. */
+export function laterEvent(a, b) {
+  if (!a || !b) return a || b || null;
+  const [aFirst, aSecond] = eventToNumbers(a);
+  const [bFirst, bSecond] = eventToNumbers(b);
+  return bFirst > aFirst || (bFirst === aFirst && bSecond > aSecond) ? b : a;
+}
+
+function eventToNumbers(event) {
+  const [first, second] = String(event).split('-').map(Number);
+  return [first || 0, second || 0];
+}
+
+/** When an event was written, or null: ids of a Redis stream begin with the clock, others count. */
+export function eventToDate(event) {
+  const [ms] = event ? eventToNumbers(event) : [0];
+  return ms > 1e12 ? new Date(ms) : null;
+}
+
+export function chatMessage(text, id) {
+  return { type: 'chat', text, id };
+}
+
+/** heard: {sentence, ms} or null; turn null means whichever turn runs. */
+export function interruptMessage(turn, heard) {
+  return { type: 'interrupt', ...(turn !== null && { turn }), ...(heard && { heard }) };
+}
+
+/** The last frame and the last event this page has; without a frame no old sound comes back. */
+export function resumeMessage(frame, event) {
+  const place = frame && { turn: frame.turn, sentence: frame.sentence, part: frame.part };
+  return { type: 'resume', ...place, event: event || '0-0' };
+}
+
+export function playedMessage(turn, sentence, ms) {
+  return { type: 'played', turn, sentence, ms: Math.round(ms) };
+}

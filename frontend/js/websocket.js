@@ -1,0 +1,257 @@
+/**
+ * The line to the server: connect, come back after a loss, ping. News travels up as DOM events: socket_connecting,
+ * socket_lost, socket_message {message}, socket_frame {frame}, socket_latency {ms}, access_needed {wasRefused}.
+ * Knows nothing of turns, sound or of what the page shows.
+ */
+import { SUBPROTOCOL, laterEvent, parseMessage, unpackFrame } from './protocol.js';
+
+const FIRST_DELAY_MS = 500;
+const MOST_DELAY_MS = 10000;
+const DELAY_JITTER = 0.2;
+const PING_EVERY_MS = 5000;
+const MOST_UNANSWERED = 2;
+const EVENTS_REMEMBERED = 4096;
+const STORAGE_KEY = 'cueline.session';
+
+let socket = null;
+let hasOpened = false;
+let attempt = 0;
+let retryTimer = 0;
+let leastDelayMs = 0;
+let unansweredPings = 0;
+let sessionId = null;
+let accessKey = null;
+let isAskingForKey = false;
+let newestEvent = null;
+const seenEvents = new Set();
+
+/** Counters for the curious and for tests. */
+export const counts = { problems: {}, badFrames: 0, repeatedEvents: 0, connections: 0 };
+
+/** Milliseconds before try number `attempt` (0 is the first); chance is 0 to 1. */
+export function retryDelayMs(attempt, chance) {
+  const delayMs = Math.min(MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
+  return delayMs * (1 - DELAY_JITTER + 2 * DELAY_JITTER * chance);
+}
+
+export async function connect() {
+  clearTimeout(retryTimer);
+  announce('socket_connecting');
+  try {
+    openSocket(await socketUrl());
+  } catch {
+    retryLater();
+  }
+}
+
+async function socketUrl() {
+  const url = new URL('ws', document.baseURI);
+  url.protocol = url.protocol.replace('http', 'ws');
+  if (sessionId) url.searchParams.set('session', sessionId);
+  if (accessKey) url.searchParams.set('ticket', await fetchTicket());
+  return url;
+}
+
+async function fetchTicket() {
+  const answer = await fetch('api/tickets', { method: 'POST', headers: accessHeaders() });
+  if (answer.status === 401 || answer.status === 403) askForKey();
+  if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
+  return (await answer.json()).ticket;
+}
+
+function accessHeaders() {
+  return accessKey ? { Authorization: `Bearer ${accessKey}` } : {};
+}
+
+/** The key stays in memory: a page that is reloaded asks again. */
+export function useAccessKey(key) {
+  accessKey = key;
+  isAskingForKey = false;
+  attempt = 0;
+  connect();
+}
+
+function askForKey() {
+  const wasRefused = accessKey !== null;
+  accessKey = null;
+  isAskingForKey = true;
+  announce('access_needed', { wasRefused });
+}
+
+function openSocket(url) {
+  if (socket) forgetSocket();
+  hasOpened = false;
+  socket = new WebSocket(url, SUBPROTOCOL);
+  socket.binaryType = 'arraybuffer';
+  socket.onopen = onOpen;
+  socket.onmessage = onMessage;
+  socket.onclose = onClose;
+}
+
+function forgetSocket() {
+  socket.onopen = socket.onmessage = socket.onclose = null;
+  socket.close();
+  socket = null;
+}
+
+function onOpen() {
+  hasOpened = true;
+  unansweredPings = 0;
+  counts.connections += 1;
+  sendPing();
+}
+
+function onMessage({ data }) {
+  unansweredPings = 0;
+  if (typeof data === 'string') onText(data);
+  else onFrame(data);
+}
+
+function onFrame(data) {
+  const frame = unpackFrame(data);
+  if (frame) announce('socket_frame', { frame });
+  else counts.badFrames += 1;
+}
+
+function onText(text) {
+  const { message, problem } = parseMessage(text);
+  if (problem) {
+    counts.problems[problem] = (counts.problems[problem] ?? 0) + 1;
+    return;
+  }
+  if (message.type === 'pong') announce('socket_latency', { ms: performance.now() - (message.t ?? performance.now()) });
+  else if (message.type === 'session') onSession(message);
+  else if (isNews(message)) announce('socket_message', { message });
+}
+
+/** The state of the line, not an entry of the log: it neither counts as seen nor is it ever left out. */
+function onSession(message) {
+  attempt = leastDelayMs = 0;
+  if (message.session_id !== sessionId) {
+    seenEvents.clear();
+    newestEvent = null;
+  }
+  sessionId = message.session_id;
+  storeSession(sessionId);
+  announce('socket_message', { message });
+}
+
+/** A message may reach us twice, live and replayed; it is told once. */
+function isNews(message) {
+  if (message.type === 'error' && message.retry_after_s > 0) leastDelayMs = message.retry_after_s * 1000;
+  if (typeof message.event !== 'string') return true;
+  if (seenEvents.has(message.event)) {
+    counts.repeatedEvents += 1;
+    return false;
+  }
+  seenEvents.add(message.event);
+  if (seenEvents.size > EVENTS_REMEMBERED) seenEvents.delete(seenEvents.values().next().value);
+  newestEvent = laterEvent(newestEvent, message.event);
+  return true;
+}
+
+/** The last event received, for resume. */
+export function lastEvent() {
+  return newestEvent;
+}
+
+/** True when the message left this page. */
+export function send(message) {
+  if (!isConnected()) return false;
+  socket.send(JSON.stringify(message));
+  return true;
+}
+
+export function isConnected() {
+  return socket?.readyState === 1;
+}
+
+function sendPing() {
+  send({ type: 'ping', t: performance.now() });
+}
+
+/** A line that is dead without a word (a laptop that slept) is noticed by its silence. */
+function onPingTime() {
+  if (!isConnected()) return;
+  if (unansweredPings >= MOST_UNANSWERED) {
+    forgetSocket();
+    retryLater();
+    return;
+  }
+  unansweredPings += 1;
+  sendPing();
+}
+
+async function onClose() {
+  socket = null;
+  if (hasOpened) retryLater();
+  else await onRefused();
+}
+
+/** A browser hides why a handshake failed: ask by HTTP whether a key is wanted or the session is gone. */
+async function onRefused() {
+  const status = await probe('api/sessions');
+  if (status === 401 || status === 403) {
+    askForKey();
+  } else if (status === 200 && sessionId && (await probe(`api/sessions/${encodeURIComponent(sessionId)}`)) === 404) {
+    forgetSession();
+  }
+  retryLater();
+}
+
+async function probe(path) {
+  try {
+    return (await fetch(path, { headers: accessHeaders(), cache: 'no-store' })).status;
+  } catch {
+    return 0;
+  }
+}
+
+function retryLater() {
+  announce('socket_lost');
+  clearTimeout(retryTimer);
+  if (isAskingForKey) return;
+  retryTimer = setTimeout(connect, Math.max(leastDelayMs, retryDelayMs(attempt, Math.random())));
+  attempt += 1;
+}
+
+function onOnline() {
+  if (!isConnected() && !isAskingForKey) connect();
+}
+
+function storeSession(id) {
+  try {
+    sessionStorage.setItem(STORAGE_KEY, id);
+  } catch {
+    // A browser without storage: the session lasts as long as the page.
+  }
+}
+
+function loadSession() {
+  try {
+    return sessionStorage.getItem(STORAGE_KEY);
+  } catch {
+    return null;
+  }
+}
+
+function forgetSession() {
+  sessionId = null;
+  try {
+    sessionStorage.removeItem(STORAGE_KEY);
+  } catch {
+    // As above.
+  }
+}
+
+function announce(name, detail = {}) {
+  document.dispatchEvent(new CustomEvent(name, { detail }));
+}
+
+/** Rejoins the session of this tab, if it has one. */
+export function startConnection() {
+  sessionId = loadSession();
+  setInterval(onPingTime, PING_EVERY_MS);
+  globalThis.addEventListener('online', onOnline);
+  connect();
+}
