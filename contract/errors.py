@@ -1,15 +1,17 @@
-"""Everything that can go wrong with speech, as one tree. Not: HTTP statuses, socket close codes.
+"""Everything that can go wrong, as one tree. Not: HTTP statuses, socket close codes.
 
-SpeechError
-├── EngineFailed        the engine raised or broke its contract
-├── EngineUnavailable   the engine cannot be loaded here
-├── VoiceUnknown        no such voice, language or engine
-├── TextUnspeakable     nothing to say, or too long
-├── WorkerLost          every attempt fell silent
-├── NoWorker            nobody took the job
-├── QueueUnreachable    the broker did not take the job
-├── LogLost             the sentence's stream is gone
-└── SpeechCancelled     nobody wants it any more
+CuelineError                what a person and a program may be told
+├── SpeechError             a sentence could not be spoken
+│   ├── EngineFailed        the engine raised or broke its contract
+│   ├── EngineUnavailable   the engine cannot be loaded here
+│   ├── VoiceUnknown        no such voice, language or engine
+│   ├── TextUnspeakable     nothing to say, or too long
+│   ├── WorkerLost          every attempt fell silent
+│   ├── NoWorker            nobody took the job
+│   ├── QueueUnreachable    the broker did not take the job
+│   ├── LogLost             the sentence's stream is gone
+│   └── SpeechCancelled     nobody wants it any more
+└── ConversationError       api/errors.py: requests, sessions, the language model
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 
-class SpeechError(Exception):
-    """A sentence could not be spoken."""
+class CuelineError(Exception):
+    """Something that a person can be told in a sentence and a program by a code."""
 
-    code: ClassVar[str] = "speech_failed"
+    code: ClassVar[str] = "failed"
     """Stable, snake_case, for programs."""
     retryable: ClassVar[bool] = False
-    """Whether another attempt may succeed."""
-    default: ClassVar[str] = "This sentence could not be spoken."
+    """Whether trying again may succeed."""
+    default: ClassVar[str] = "Something went wrong."
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text or self.default)
@@ -34,6 +36,13 @@ class SpeechError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form for streams."""
         return {"code": self.code, "text": self.text}
+
+
+class SpeechError(CuelineError):
+    """A sentence could not be spoken."""
+
+    code = "speech_failed"
+    default = "This sentence could not be spoken."
 
 
 class EngineFailed(SpeechError):

@@ -10,6 +10,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,9 +211,7 @@ class SignOfLife:
     def _loop(self) -> None:
         value = json.dumps(self._announcement())
         while True:
-            try:
+            with suppress(RedisError):  # said again in a second
                 self._redis.set(self._key, value, ex=keys.WORKER_LIFETIME_S)
-            except RedisError:
-                pass  # said again in a second
             if self._end.wait(1.0):
                 return

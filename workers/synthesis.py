@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Protocol, cast
+from typing import Protocol
 
 from contract.chunk import Chunk
 from contract.errors import EngineFailed, LogLost, SpeechCancelled, SpeechError
@@ -43,7 +43,7 @@ def speak(job: SpeechJob, engine: Engine, sentence_log: Log) -> str:
         return "cancelled" if isinstance(stopped, SpeechCancelled) else "lost"
     except SpeechError as error:
         return _fail(sentence_log, error, part + 1)
-    except Exception as error:  # noqa: BLE001  an engine's bug must end the sentence, not the worker
+    except Exception as error:
         log.exception("engine %s broke on %s", engine.name, job.label())
         return _fail(sentence_log, EngineFailed(f"The voice engine failed: {type(error).__name__}."), part + 1)
     finally:
@@ -62,7 +62,7 @@ def _fail(sentence_log: Log, error: SpeechError, after_part: int) -> str:
 def _parts(job: SpeechJob, engine: Engine) -> Iterator[tuple[int, bytes, bool]]:
     """The parts that are still missing; the last one always comes, even if this attempt turned out shorter."""
     part = -1
-    blocks = cast("Iterator[bytes]", engine.speak(job.text, job.voice, job.seed()))
+    blocks = engine.speak(job.text, job.voice, job.seed())
     with closing(grid(blocks)) as parts:  # type: ignore[type-var]
         for part, pcm, last in parts:
             if part >= job.from_part:

@@ -1,0 +1,246 @@
+"""Every JSON message, both directions, once. Not: who sends them when (session.py, turn.py), the socket itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from api.errors import MessageInvalid, MessageTypeUnknown
+from contract.audio import ENCODING, SAMPLE_RATE_HZ
+from contract.errors import CuelineError
+
+U32 = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class ClientMessage(BaseModel):
+    """What a client may say. A field of the wrong type is an error; an extra one is ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class Heard(ClientMessage):
+    """How far the listener has come."""
+
+    sentence: U32
+    ms: Annotated[float, Field(ge=0, le=1e9)]
+
+
+class Start(ClientMessage):
+    type: Literal["start"]
+    character: Name | None = None
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)] = SAMPLE_RATE_HZ
+
+
+class Stop(ClientMessage):
+    type: Literal["stop"]
+
+
+class Reset(ClientMessage):
+    type: Literal["reset"]
+
+
+class Interrupt(ClientMessage):
+    type: Literal["interrupt"]
+    turn: U32 | None = None
+    heard: Heard | None = None
+
+
+class Chat(ClientMessage):
+    type: Literal["chat"]
+    text: str
+    character: Name | None = None
+    id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    queue: bool = False
+
+
+class Resume(ClientMessage):
+    type: Literal["resume"]
+    turn: U32 | None = None
+    sentence: U32 | None = None
+    part: U32 | None = None
+    event: Annotated[str, Field(pattern=r"^\d{1,18}-\d{1,18}$")] | None = None
+    """The last event this client has; missed ones are sent again."""
+
+
+class Played(ClientMessage):
+    type: Literal["played"]
+    turn: U32
+    sentence: U32
+    ms: Annotated[float, Field(ge=0, le=1e9)]
+
+
+class Ping(ClientMessage):
+    type: Literal["ping"]
+    t: float | int | str | None = None
+
+
+AnyClientMessage = Start | Stop | Reset | Interrupt | Chat | Resume | Played | Ping
+_CLIENT: TypeAdapter[AnyClientMessage] = TypeAdapter(Annotated[AnyClientMessage, Field(discriminator="type")])
+CLIENT_TYPES = {kind.model_fields["type"].annotation.__args__[0] for kind in AnyClientMessage.__args__}
+
+
+def parse_client_message(text: str) -> AnyClientMessage:
+    """Read one text frame.
+
+    Raises: MessageInvalid, MessageTypeUnknown, with a sentence that names the field.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MessageInvalid("This is not JSON.") from error
+    if not isinstance(data, dict):
+        raise MessageInvalid("A message is a JSON object with a type.")
+    kind = data.get("type")
+    if not isinstance(kind, str):
+        raise MessageInvalid("A message needs a type.")
+    if kind not in CLIENT_TYPES:
+        raise MessageTypeUnknown(f"There is no message of type {kind[:40]!r}.")
+    try:
+        return _CLIENT.validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(step) for step in first["loc"][1:]) or "message"
+        raise MessageInvalid(f"{kind}.{field}: {first['msg']}.") from error
+
+
+class ServerMessage(BaseModel):
+    """What the server says. `session_id` and, where the message is mirrored, `event` are added on the way out."""
+
+    type: str
+
+    def to_json(self, session: str, event: str | None = None) -> str:
+        """The text frame; fields without a value are left out."""
+        data: dict[str, Any] = self.model_dump(exclude_none=True)
+        data["session_id"] = session
+        if event is not None:
+            data["event"] = event
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+class SessionOpened(ServerMessage):
+    type: Literal["session"] = "session"
+    resumed: bool
+    audio: dict[str, Any]
+    resume_token: str
+    limits: dict[str, int]
+    character: str
+    notice: str | None = None
+
+
+class Status(ServerMessage):
+    type: Literal["status"] = "status"
+    status: Literal["listening", "thinking", "speaking", "idle", "stopped"]
+
+
+class FinalTranscript(ServerMessage):
+    type: Literal["final_transcript"] = "final_transcript"
+    turn: int
+    content: str
+    source: Literal["voice", "text"] = "text"
+    id: str | None = None
+
+
+class TurnState(ServerMessage):
+    type: Literal["turn"] = "turn"
+    turn: int
+    state: Literal["started", "ended"]
+    character: str | None = None
+    reason: Literal["complete", "interrupted", "stopped", "failed"] | None = None
+
+
+class LlmStatus(ServerMessage):
+    type: Literal["llm_status"] = "llm_status"
+    turn: int
+    status: Literal["processing"] = "processing"
+
+
+class LlmResponse(ServerMessage):
+    type: Literal["llm_response"] = "llm_response"
+    turn: int
+    content: str
+    is_complete: bool
+    character: str
+
+
+class SentenceState(ServerMessage):
+    type: Literal["sentence"] = "sentence"
+    turn: int
+    sentence: int
+    text: str
+    character: str
+    state: Literal["queued", "speaking", "done", "failed", "cancelled"]
+    attempt: int = 1
+    duration_ms: int | None = None
+    queue_ms: int | None = None
+    first_audio_ms: int | None = None
+    worker: str | None = None
+    cached: bool | None = None
+
+
+class TtsStart(ServerMessage):
+    type: Literal["tts_start"] = "tts_start"
+    turn: int
+    format: Literal["pcm"] = "pcm"
+    sample_rate: int = SAMPLE_RATE_HZ
+
+
+class TtsEnd(ServerMessage):
+    type: Literal["tts_end"] = "tts_end"
+    turn: int
+    format: Literal["pcm"] = "pcm"
+    sample_rate: int = SAMPLE_RATE_HZ
+
+
+class TtsStop(ServerMessage):
+    type: Literal["tts_stop"] = "tts_stop"
+    turn: int
+    reason: str
+
+
+class StopAcknowledged(ServerMessage):
+    type: Literal["stop_acknowledged"] = "stop_acknowledged"
+    message: str
+    queues_cleared: bool = True
+
+
+class InterruptAcknowledged(ServerMessage):
+    type: Literal["interrupt_acknowledged"] = "interrupt_acknowledged"
+    message: str
+    queues_cleared: bool = True
+    turn: int | None = None
+    heard: dict[str, float] | None = None
+
+
+class ErrorMessage(ServerMessage):
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+    retryable: bool
+    turn: int | None = None
+    sentence: int | None = None
+    retry_after_s: int | None = None
+
+
+class Pong(ServerMessage):
+    type: Literal["pong"] = "pong"
+    t: float | int | str | None = None
+
+
+def error_message(error: CuelineError, turn: int | None = None, sentence: int | None = None) -> ErrorMessage:
+    """An error as the listener hears of it."""
+    return ErrorMessage(
+        code=error.code,
+        message=error.text,
+        retryable=error.retryable,
+        turn=turn,
+        sentence=sentence,
+        retry_after_s=getattr(error, "retry_after_s", None),
+    )
+
+
+def audio_format(framing: str) -> dict[str, Any]:
+    """The `audio` field of `session`."""
+    return {"encoding": ENCODING, "sample_rate": SAMPLE_RATE_HZ, "channels": 1, "framing": framing}

@@ -1,0 +1,161 @@
+"""Puts one api process together: parts, middleware, routes, the page. Not: what any of them does."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.access import Access
+from api.demo import DemoModel
+from api.errors import ConversationError
+from api.inbox import Inbox
+from api.routes import characters, events, health, sessions, socket
+from api.routes.house import House
+from api.sessions import Sessions
+from api.settings import Settings, SettingsError, choose_llm, read_settings
+from api.streams import Streams
+from api.turn.dispatch import Dispatcher
+from api.turn.tokens import OpenAIModel
+from api.turn.turn import Parts
+from contract.errors import CuelineError
+
+log = logging.getLogger(__name__)
+
+FRONTEND = Path(__file__).parent.parent / "frontend"
+MAX_BODY_BYTES = 1024 * 1024
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "media-src 'self' blob:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+def make_app(settings: Settings | None = None) -> FastAPI:
+    """The ASGI app; `uvicorn --factory api.main:make_app` starts it."""
+    settings = settings or _settings_or_exit()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    # At INFO httpx2 writes every request's URL; the model's address is nobody's business in a log.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+    app = FastAPI(
+        title="Cueline",
+        lifespan=_lifespan,
+        max_body_size=MAX_BODY_BYTES,
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings), www_redirect=False),
+            Middleware(SecurityHeaders),
+        ],
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.add_exception_handler(CuelineError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    for routes in (health, sessions, events, characters, socket):
+        app.include_router(routes.router)
+    app.mount("/", StaticFiles(directory=FRONTEND, html=True), name="frontend")
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    llm = choose_llm(settings)
+    streams = Streams(settings.redis_url)
+    inbox = Inbox(streams, secrets.token_hex(8))
+    dispatcher = Dispatcher(streams, inbox)
+    model = OpenAIModel(llm, settings) if llm.base_url else DemoModel()
+    held = Sessions(Parts(streams, inbox, dispatcher, model), settings.max_sessions)
+    house = House(settings, llm, streams, inbox, dispatcher, held, Access(settings, streams))
+    await inbox.start()
+    await dispatcher.start()
+    await held.start()
+    app.state.house = house
+    try:
+        yield
+    finally:
+        house.is_draining = True
+        await held.stop()
+        await dispatcher.stop()
+        await inbox.stop()
+        await model.close()
+        await streams.close()
+
+
+class SecurityHeaders:
+    """Adds the same headers to every answer. Plain ASGI, because Starlette's base class would buffer streams."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if not scope["path"].startswith(("/api", "/v1")):
+                    # The page and its modules change together; the browser asks each time and gets 304.
+                    headers.setdefault("cache-control", "no-cache")
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+async def _answer_error(_: Request, error: Exception) -> JSONResponse:
+    status = error.status if isinstance(error, ConversationError) else 500
+    assert isinstance(error, CuelineError)  # noqa: S101  what the handler is registered for
+    headers = {}
+    if status in {429, 503}:
+        headers["Retry-After"] = str(getattr(error, "retry_after_s", 1))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"code": error.code, "message": error.text}, status_code=status, headers=headers)
+
+
+async def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  what the handler is registered for
+    first = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"])
+    body = {"code": "message_invalid", "message": f"{where}: {first['msg']}."}
+    return JSONResponse(body, status_code=422)
+
+
+def _hosts(settings: Settings) -> list[str]:
+    """Names this server answers to. Listening everywhere, it cannot know them all: access keys guard it then."""
+    if settings.host in {"0.0.0.0", "::", ""} and not settings.allowed_hosts:  # noqa: S104  compared, not bound
+        return ["*"]
+    return ["127.0.0.1", "localhost", "[::1]", settings.host, *settings.allowed_hosts]
+
+
+def _settings_or_exit() -> Settings:
+    try:
+        return read_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"cueline: {error}\n")
+        sys.exit(2)

@@ -1,0 +1,64 @@
+"""Mirror: copies a session's messages into Redis, in order and once, for SSE and for whoever comes later.
+
+Sockets never wait for it. While Redis is away messages wait here, up to a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from api.streams import Streams, StreamsError
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 5000
+BATCH = 200
+
+
+class Mirror:
+    """The events of one session on their way to Redis."""
+
+    def __init__(self, streams: Streams, session: str, last: int = 0) -> None:
+        self._streams = streams
+        self._session = session
+        self._waiting: deque[tuple[int, str]] = deque(maxlen=MAX_WAITING)
+        self._task: asyncio.Task[None] | None = None
+        self.written = last
+        """Number of the newest event that Redis has."""
+
+    def put(self, number: int, text: str) -> None:
+        """Mirror one event."""
+        self._waiting.append((number, text))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_loop())
+
+    async def flush(self, timeout_s: float = 2.0) -> None:
+        """Wait until everything put so far is written, or the time is up."""
+        if self._task and not self._task.done():
+            await asyncio.wait({self._task}, timeout=timeout_s)
+        if self._waiting:
+            log.warning("%d events of a session are not mirrored yet", len(self._waiting))
+
+    async def close(self) -> None:
+        """Write what is left, then stop."""
+        await self.flush()
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _write_loop(self) -> None:
+        pause_s = 0.05
+        while self._waiting:
+            batch = [self._waiting[index] for index in range(min(BATCH, len(self._waiting)))]
+            try:
+                await self._streams.append_events(self._session, batch)
+            except StreamsError as error:
+                log.warning("events cannot be mirrored: %s", error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(1.0, pause_s * 2)
+                continue
+            self.written = batch[-1][0]
+            while self._waiting and self._waiting[0][0] <= self.written:
+                self._waiting.popleft()

@@ -1,0 +1,46 @@
+"""Health: does the process live, can it speak, how is it doing. Not: repair."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api.routes.house import AHouse
+from api.streams import StreamsError
+
+router = APIRouter()
+ANSWER_S = 1.0
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process lives."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(house: AHouse) -> JSONResponse:
+    """Whether a sentence could be spoken now; if not, why."""
+    if house.is_draining:
+        return _not_ready("The server is going down.")
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            workers = await house.streams.workers()
+    except (StreamsError, TimeoutError):
+        return _not_ready("Redis does not answer.")
+    if not workers:
+        return _not_ready("No speech worker is running yet.")
+    return JSONResponse({"status": "ready", "workers": len(workers), "model": house.llm.model or "demo"})
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    """Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _not_ready(why: str) -> JSONResponse:
+    return JSONResponse({"status": "not ready", "reason": why}, status_code=503, headers={"Retry-After": "1"})

@@ -1,0 +1,146 @@
+"""Sessions over HTTP: make, find, end; chat without a socket; a turn's audio. Not: what a turn does."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field
+
+from api.characters import find_character
+from api.errors import AudioGone, FormatUnknown, StoreUnreachable, TurnUnknown
+from api.routes.house import AHouse, AnOwner, ASession
+from api.streams import StreamsError
+from api.turn.relay import replay
+from api.turn.session import Session
+from api.turn.utterance import typed
+from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
+from contract.chunk import Chunk
+
+router = APIRouter(prefix="/api")
+
+
+class NewSession(BaseModel):
+    """What a session may begin with."""
+
+    character: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+class NewMessage(BaseModel):
+    """A typed message."""
+
+    text: str
+    character: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    queue: bool = False
+
+
+@router.post("/sessions", status_code=201)
+async def create(house: AHouse, owner: AnOwner, wanted: NewSession | None = None) -> dict[str, Any]:
+    """A new session."""
+    character = find_character(wanted.character) if wanted and wanted.character else None
+    return _describe(await house.sessions.create(owner, character))
+
+
+@router.get("/sessions")
+async def list_all(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
+    """The asker's sessions."""
+    return await house.sessions.list(owner)
+
+
+@router.get("/sessions/{session_id}")
+async def show(session: ASession) -> dict[str, Any]:
+    """One session with its conversation."""
+    return _describe(session) | {"messages": session.history.to_list()}
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+async def delete(session: ASession, house: AHouse) -> Response:
+    """End a session and forget it."""
+    await house.sessions.delete(session)
+    return Response(status_code=204)
+
+
+@router.post("/sessions/{session_id}/messages", status_code=202)
+async def say(session: ASession, message: NewMessage) -> dict[str, int]:
+    """Chat without a socket: the text comes by SSE, the audio by the next route."""
+    character = find_character(message.character) if message.character else None
+    return {"turn": session.say(typed(message.text, message.id), character, queue=message.queue)}
+
+
+@router.get("/sessions/{session_id}/turns/{turn}/audio")
+async def audio(
+    session: ASession, house: AHouse, turn: int, audio_format: Annotated[str, Query(alias="format")] = "wav"
+) -> Response:
+    """A turn's audio, streamed while it is still being made, replayable until it expires."""
+    if audio_format not in _FORMATS:
+        raise FormatUnknown(f"Known formats are {', '.join(_FORMATS)}.")
+    if not 0 <= turn < session.next_turn:
+        raise TurnUnknown()
+    media_type, head = _FORMATS[audio_format]
+    is_whole = not session.is_live(turn)
+    chunks = replay(house.streams, session.id, turn, is_live=lambda: session.is_live(turn))
+    first = await _first_chunk(chunks)
+    headers = {
+        "Content-Disposition": f'inline; filename="turn-{turn}.{audio_format}"',
+        "X-Accel-Buffering": "no",
+    }
+    body: Response
+    if is_whole:
+        pcm = first.pcm + b"".join([chunk.pcm async for chunk in chunks])
+        body = Response(head(len(pcm)) + pcm, media_type=media_type, headers=headers)
+    else:
+        body = StreamingResponse(_stream(head(None) + first.pcm, chunks), media_type=media_type, headers=headers)
+    return body
+
+
+@router.post("/tickets")
+async def ticket(house: AHouse, owner: AnOwner) -> JSONResponse:
+    """A one-minute, one-use ticket for a browser's socket or event stream."""
+    try:
+        return JSONResponse({"ticket": await house.access.make_ticket(owner)}, headers={"Cache-Control": "no-store"})
+    except StreamsError as error:
+        raise StoreUnreachable() from error
+
+
+def _describe(session: Session) -> dict[str, Any]:
+    return {"id": session.id, "character": session.character.id, "turns": session.next_turn}
+
+
+async def _first_chunk(chunks: AsyncIterator[Chunk]) -> Chunk:
+    """Wait for the first chunk, so that a turn whose audio has expired gets its own status and no empty file."""
+    try:
+        chunk = await anext(chunks, None)
+    except StreamsError as error:
+        raise StoreUnreachable() from error
+    if chunk is None:
+        raise AudioGone()
+    return chunk
+
+
+async def _stream(head: bytes, chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in chunks:
+        if chunk.pcm:
+            yield chunk.pcm
+
+
+def _wav_head(size: int | None) -> bytes:
+    """RIFF header for `size` bytes of PCM; while nobody knows how many, the sizes are at their maximum.
+
+    Source: the de facto practice of ffmpeg and sox when they write to a pipe.
+    """
+    data = 0xFFFF_FFFF if size is None else size
+    riff = 0xFFFF_FFFF if size is None else size + 36
+    byte_rate = SAMPLE_RATE_HZ * SAMPLE_BYTES
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE_HZ, byte_rate, SAMPLE_BYTES, 8 * SAMPLE_BYTES)
+    return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + struct.pack("<4sI", b"data", data)
+
+
+_FORMATS: dict[str, tuple[str, Callable[[int | None], bytes]]] = {
+    "wav": ("audio/wav", _wav_head),
+    "pcm": ("audio/pcm", lambda _: b""),
+}

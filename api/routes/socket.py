@@ -1,0 +1,307 @@
+"""The WebSocket: one listener of one session, who may also speak. Not: what the messages do (session.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from api.characters import find_character
+from api.demo import NOTICE
+from api.errors import (
+    AccessDenied,
+    AudioUnexpected,
+    ListenerTooSlow,
+    ListeningUnavailable,
+    MessageInvalid,
+    ServerBusy,
+    SessionUnknown,
+)
+from api.events import (
+    AnyClientMessage,
+    Chat,
+    Interrupt,
+    Ping,
+    Played,
+    Pong,
+    Reset,
+    Resume,
+    ServerMessage,
+    SessionOpened,
+    Start,
+    Stop,
+    audio_format,
+    error_message,
+    parse_client_message,
+)
+from api.routes.house import House, find_house
+from api.streams import StreamsError
+from api.turn.listeners import Item, Listener
+from api.turn.relay import replay
+from api.turn.session import Session
+from api.turn.timing import LISTENERS, REFUSED
+from api.turn.utterance import MAX_CHARS, typed
+from contract.errors import CuelineError
+
+router = APIRouter()
+log = logging.getLogger(__name__)
+
+FRAMED = "cueline.v1"
+MAX_FRAME_BYTES = 65_536
+MIC_HEADER_BYTES = 8
+SEND_S = 10.0
+"""A peer that takes nothing for this long is gone or will never catch up."""
+RESUME_GRACE_S = 0.5
+"""A socket that comes back to a session hears nothing until it has said what it has, or this long has passed."""
+MAX_BAD = 50
+"""Messages in a row that make no sense before the socket is closed."""
+
+TRY_AGAIN, POLICY, NORMAL = 1013, 1008, 1000
+
+
+@router.websocket("/ws")
+async def socket(websocket: WebSocket, session: str | None = None, ticket: str | None = None) -> None:
+    """A listener comes, and goes."""
+    house = find_house(websocket)
+    headers = websocket.headers
+    if not house.access.is_known_origin(headers.get("origin"), headers.get("host")):
+        await _deny(websocket, 403, "Sockets are opened from the server's own pages only.")
+        return
+    try:
+        owner = await house.access.owner(headers.get("authorization"), ticket)
+    except AccessDenied as error:
+        await _deny(websocket, 401, error.text)
+        return
+    is_framed = FRAMED in websocket.scope.get("subprotocols", [])
+    await websocket.accept(subprotocol=FRAMED if is_framed else None)
+    try:
+        if house.sockets >= house.settings.max_listeners:
+            REFUSED.labels(what="listener").inc()
+            raise ServerBusy()
+        found = await (house.sessions.find(session, owner) if session else house.sessions.create(owner))
+    except CuelineError as error:
+        await _refuse(websocket, error)
+        return
+    house.sockets += 1
+    LISTENERS.set(house.sockets)
+    try:
+        await Connection(websocket, house, found, is_framed=is_framed, is_back=session is not None).run()
+    finally:
+        house.sockets -= 1
+        LISTENERS.set(house.sockets)
+
+
+class Connection:
+    """One socket: a loop that hears, a loop that says."""
+
+    def __init__(self, websocket: WebSocket, house: House, session: Session, *, is_framed: bool, is_back: bool) -> None:
+        self._websocket = websocket
+        self._house = house
+        self._session = session
+        self._is_framed = is_framed
+        self._is_back = is_back
+        self._listener: Listener = session.join()
+        self._joined_event = session.last_event
+        self._joined_position = session.position
+        self._resume: asyncio.Future[Resume | None] = asyncio.get_running_loop().create_future()
+        self._bad = 0
+
+    async def run(self) -> None:
+        """Until either side is done."""
+        loops = [asyncio.create_task(self._send_loop()), asyncio.create_task(self._receive_loop())]
+        try:
+            await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for loop in loops:
+                loop.cancel()
+            ended = await asyncio.gather(*loops, return_exceptions=True)
+            self._session.leave(self._listener)
+        for result in ended:
+            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | RuntimeError):
+                log.error("a socket broke", exc_info=result)
+
+    # says
+
+    async def _send_loop(self) -> None:
+        try:
+            await self._send_text(self._opening().to_json(self._session.id))
+            if self._is_back:
+                await self._send_missed(await self._wait_for_resume())
+            while True:
+                await self._send_item(await self._listener.next())
+        except ListenerTooSlow as error:
+            await _refuse(self._websocket, error, self._session.id)
+        except TimeoutError:
+            await _close(self._websocket, TRY_AGAIN, "too slow")
+
+    def _opening(self) -> ServerMessage:
+        return SessionOpened(
+            resumed=self._is_back,
+            audio=audio_format(FRAMED if self._is_framed else "raw"),
+            resume_token=self._session.id,
+            limits={"text_chars": MAX_CHARS, "frame_bytes": MAX_FRAME_BYTES},
+            character=self._session.character.name,
+            notice=None if self._house.llm.base_url else NOTICE,
+        )
+
+    async def _wait_for_resume(self) -> Resume | None:
+        done, _ = await asyncio.wait({self._resume}, timeout=RESUME_GRACE_S)
+        if not done:
+            self._resume.cancel()
+            return None
+        return self._resume.result()
+
+    async def _send_missed(self, resume: Resume | None) -> None:
+        """What the session said between the place the client names and the place this socket joined."""
+        if resume is None:
+            return
+        try:
+            async for item in self._missed(resume):
+                await self._send_item(item)
+        except StreamsError as error:
+            log.warning("a resume cannot be served: %s", error)
+            await self._send_text(error_message(SessionUnknown("What you missed is gone.")).to_json(self._session.id))
+
+    async def _missed(self, resume: Resume) -> AsyncIterator[Item]:
+        """Messages after `resume.event`, and the sound of the turn the client was in, each before what ends it."""
+        turn, place = resume.turn, None
+        if turn is not None and resume.sentence is not None and resume.part is not None:
+            place = (resume.sentence, resume.part)
+        is_audio_due = place is not None
+        if resume.event is not None:
+            await self._session.mirror.flush()
+            async for text in self._missed_events(resume.event):
+                message = json.loads(text)
+                kind = message["type"]
+                if kind == "tts_start" and message["turn"] != turn:
+                    turn, place, is_audio_due = message["turn"], None, resume.turn is not None
+                yield_audio = is_audio_due and message.get("turn") == turn and kind in {"tts_end", "tts_stop"}
+                if yield_audio:
+                    is_audio_due = False
+                    if kind == "tts_end" and turn is not None:
+                        async for item in self._missed_audio(turn, place):
+                            yield item
+                yield Item(text)
+        if is_audio_due and turn is not None:
+            async for item in self._missed_audio(turn, place):
+                yield item
+
+    async def _missed_events(self, after: str) -> AsyncIterator[str]:
+        while found := await self._house.streams.read_events(self._session.id, after):
+            for after, text in found:
+                if int(after.partition("-")[0]) > self._joined_event:
+                    return
+                yield text
+
+    async def _missed_audio(self, turn: int, after: tuple[int, int] | None) -> AsyncIterator[Item]:
+        if self._joined_position is None and turn >= self._session.next_turn:
+            return
+        async for chunk in replay(self._house.streams, self._session.id, turn, after):
+            place = (chunk.turn, chunk.sentence, chunk.part)
+            if self._joined_position is not None and place > self._joined_position:
+                return
+            yield Item(chunk=chunk)
+
+    async def _send_item(self, item: Item) -> None:
+        if item.chunk is None:
+            await self._send_text(item.text)
+        elif self._is_framed:
+            await self._send_bytes(item.chunk.pack())
+        elif item.chunk.pcm:
+            await self._send_bytes(item.chunk.pcm)
+
+    async def _send_text(self, text: str) -> None:
+        async with asyncio.timeout(SEND_S):
+            await self._websocket.send_text(text)
+
+    async def _send_bytes(self, frame: bytes) -> None:
+        async with asyncio.timeout(SEND_S):
+            await self._websocket.send_bytes(frame)
+
+    def _tell(self, message: ServerMessage) -> None:
+        self._listener.tell(message.to_json(self._session.id))
+
+    # hears
+
+    async def _receive_loop(self) -> None:
+        while True:
+            received = await self._websocket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            try:
+                if (text := received.get("text")) is not None:
+                    self._hear(parse_client_message(text))
+                else:
+                    self._hear_audio(received.get("bytes") or b"")
+                self._bad = 0
+            except CuelineError as error:
+                self._tell(error_message(error))
+                self._bad += 1
+                if self._bad >= MAX_BAD:
+                    await _close(self._websocket, POLICY, "too many messages that make no sense")
+                    return
+
+    def _hear(self, message: AnyClientMessage) -> None:
+        if isinstance(message, Resume):
+            if self._resume.done():
+                raise MessageInvalid("resume comes first, right after the session message of a session joined again.")
+            self._resume.set_result(message)
+            return
+        if not self._resume.done() and not isinstance(message, Ping):
+            self._resume.set_result(None)
+        self._session_hears(message)
+
+    def _session_hears(self, message: AnyClientMessage) -> None:
+        session = self._session
+        match message:
+            case Chat():
+                character = find_character(message.character) if message.character else None
+                session.say(typed(message.text, message.id), character, queue=message.queue)
+            case Interrupt():
+                session.interrupt(message.turn, message.heard)
+            case Stop():
+                session.stop()
+            case Reset():
+                session.stop(forget=True)
+            case Played():
+                session.played(message.turn, message.sentence, message.ms)
+            case Ping():
+                self._tell(Pong(t=message.t))
+            case Start():
+                session.listen(find_character(message.character) if message.character else None)
+                raise ListeningUnavailable()
+
+    def _hear_audio(self, frame: bytes) -> None:
+        if not self._session.is_listening:
+            raise AudioUnexpected()
+        if len(frame) < MIC_HEADER_BYTES or (len(frame) - MIC_HEADER_BYTES) % 2:
+            raise MessageInvalid("A microphone frame is 8 bytes of header and whole 16-bit samples.")
+
+
+async def _deny(websocket: WebSocket, status: int, why: str) -> None:
+    """Refuse before the socket is open."""
+    await websocket.send_denial_response(JSONResponse({"detail": why}, status_code=status))
+
+
+async def _refuse(websocket: WebSocket, error: CuelineError, session: str = "") -> None:
+    """Say why, then close: come back later, or do not."""
+    try:
+        async with asyncio.timeout(1.0):
+            await websocket.send_text(error_message(error).to_json(session))
+    except (TimeoutError, RuntimeError, WebSocketDisconnect):
+        log.debug("a refused socket did not wait for the reason")
+    await _close(websocket, TRY_AGAIN if error.retryable else POLICY, error.code)
+
+
+async def _close(websocket: WebSocket, code: int, why: str) -> None:
+    if websocket.application_state is WebSocketState.CONNECTED:
+        try:
+            async with asyncio.timeout(1.0):
+                await websocket.close(code, why)
+        except (TimeoutError, RuntimeError):
+            log.debug("a socket was closed by the other side")

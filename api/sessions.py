@@ -1,0 +1,161 @@
+"""Sessions: those that this process holds, found again in Redis when it does not. Not: what happens in one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from typing import Any
+
+from api.characters import DEFAULT_ID, Character, find_character
+from api.errors import ServerBusy, SessionUnknown, StoreUnreachable
+from api.events import TtsStop, TurnState
+from api.history import History
+from api.streams import StreamsError
+from api.turn.session import Session
+from api.turn.timing import REFUSED, SESSIONS
+from api.turn.turn import Parts
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 900.0
+"""A session nobody listens to is dropped from memory after this long; Redis still knows it."""
+SWEEP_S = 5.0
+MEMORY_RATIO = 0.7
+"""Share of Redis' memory above which no new session is taken, so that those who talk can go on."""
+
+
+class Sessions:
+    """The sessions of this process."""
+
+    def __init__(self, parts: Parts, max_sessions: int) -> None:
+        self._parts = parts
+        self._max = max_sessions
+        self._held: dict[str, Session] = {}
+        self._loading: dict[str, asyncio.Lock] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+        self._is_redis_full = False
+
+    async def start(self) -> None:
+        """Begin to sweep."""
+        self._sweeper = asyncio.create_task(self._sweep_loop())
+
+    async def stop(self) -> None:
+        """End every session's turn and write what is to be kept."""
+        if self._sweeper:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await asyncio.gather(*(session.close() for session in self._held.values()))
+
+    async def create(self, owner: str, character: Character | None = None) -> Session:
+        """A new session.
+
+        Raises: ServerBusy, StoreUnreachable.
+        """
+        self._admit()
+        session = Session(self._parts, secrets.token_urlsafe(16), owner, character=character)
+        try:
+            await self._parts.streams.save_session(session.id, session.fields())
+        except StreamsError as error:
+            raise StoreUnreachable() from error
+        self._hold(session)
+        return session
+
+    async def find(self, session_id: str, owner: str) -> Session:
+        """The session of that id, if it belongs to `owner`.
+
+        Raises: SessionUnknown, also when it is somebody else's; StoreUnreachable.
+        """
+        session = self._held.get(session_id)
+        if session is None:
+            lock = self._loading.setdefault(session_id, asyncio.Lock())
+            async with lock:
+                session = self._held.get(session_id) or await self._load(session_id)
+            self._loading.pop(session_id, None)
+        if session.owner != owner:
+            raise SessionUnknown()
+        return session
+
+    async def list(self, owner: str) -> list[dict[str, Any]]:
+        """The owner's sessions, as far as Redis remembers them."""
+        try:
+            found = []
+            for session_id in await self._parts.streams.session_ids():
+                fields = await self._parts.streams.load_session(session_id)
+                if fields.get("owner") == owner:
+                    found.append({"id": session_id, "turns": int(fields.get("next_turn", 0))})
+        except StreamsError as error:
+            raise StoreUnreachable() from error
+        return found
+
+    async def delete(self, session: Session) -> None:
+        """End a session and forget it: text, audio, history."""
+        self._held.pop(session.id, None)
+        SESSIONS.set(len(self._held))
+        await session.close()
+        try:
+            await self._parts.streams.delete_session(session.id, session.next_turn)
+        except StreamsError as error:
+            raise StoreUnreachable() from error
+
+    def _admit(self) -> None:
+        if len(self._held) >= self._max:
+            self._drop_idle(0.0)
+        if len(self._held) >= self._max or self._is_redis_full:
+            REFUSED.labels(what="session").inc()
+            raise ServerBusy()
+
+    def _hold(self, session: Session) -> None:
+        self._held[session.id] = session
+        SESSIONS.set(len(self._held))
+
+    async def _load(self, session_id: str) -> Session:
+        if not 8 <= len(session_id) <= 64:
+            raise SessionUnknown()
+        streams = self._parts.streams
+        try:
+            fields = await streams.load_session(session_id)
+            if "owner" not in fields:
+                raise SessionUnknown()
+            session = Session(
+                self._parts,
+                session_id,
+                fields["owner"],
+                next_turn=int(fields.get("next_turn", 0)),
+                last_event=await streams.last_event(session_id),
+                history=History(await streams.load_history(session_id)),
+                character=find_character(fields.get("character", DEFAULT_ID)),
+            )
+            await self._end_orphan(session)
+        except StreamsError as error:
+            raise StoreUnreachable() from error
+        self._hold(session)
+        return session
+
+    async def _end_orphan(self, session: Session) -> None:
+        """A turn whose process died says so, once, instead of leaving listeners waiting."""
+        number = session.next_turn - 1
+        if number < 0 or (await self._parts.streams.load_turn(session.id, number)).get("state") != "running":
+            return
+        log.warning("turn %d of a session was left running by another process", number)
+        await self._parts.streams.save_turn(session.id, number, {"state": "ended", "sentences": "0"})
+        session.emit(TtsStop(turn=number, reason="failed"))
+        session.emit(TurnState(turn=number, state="ended", reason="failed"))
+
+    def _drop_idle(self, idle_s: float) -> None:
+        now = time.monotonic()
+        for session in list(self._held.values()):
+            is_idle = not session.is_busy and not session.log.listeners and now - session.used_at > idle_s
+            if is_idle and session.is_mirrored:
+                del self._held[session.id]
+        SESSIONS.set(len(self._held))
+
+    async def _sweep_loop(self) -> None:
+        while True:
+            self._drop_idle(IDLE_S)
+            try:
+                self._is_redis_full = await self._parts.streams.used_ratio() > MEMORY_RATIO
+            except StreamsError as error:
+                log.debug("redis' memory is unknown: %s", error)
+            await asyncio.sleep(SWEEP_S)

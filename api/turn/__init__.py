@@ -1,0 +1,13 @@
+"""The data path of a turn, in the order in which a reply travels it.
+
+utterance.py   what the person said, checked
+session.py     who talks with whom: one turn at a time, many listeners
+turn.py        one utterance and the whole reply
+tokens.py      the language model's words, as they come
+sentences.py   tokens → sentences fit to be spoken at once
+spoken.py      a sentence as the engine should see it
+dispatch.py    sentence → job; watches over it until it ends
+reorder.py     chunks in any order → chunks in the order of speech
+relay.py       reads the streams, reorders, hands to a sink
+listeners.py   one log, many listeners, each with a place in it
+"""

@@ -1,0 +1,137 @@
+"""Tokens: the language model's words as they come, from any OpenAI-compatible server. Not: sentences, history."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import httpx2
+import openai
+from openai import AsyncOpenAI
+
+from api.errors import ModelCut, ModelError, ModelRefused, ModelStalled, ModelUnreachable
+from api.settings import Llm, Settings
+from api.turn.timing import FIRST_TOKEN
+
+log = logging.getLogger(__name__)
+
+RETRY_PAUSE_S = 0.3
+_REFUSALS = {400, 401, 403, 404, 422}
+
+
+class Model(Protocol):
+    """Whatever answers: a language model, or the demo character."""
+
+    name: str
+
+    def reply(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        """Yield the reply's tokens. Closing the iterator ends the request.
+
+        Raises: ModelError.
+        """
+
+
+class OpenAIModel:
+    """A model behind the OpenAI chat completions API: OpenAI, OpenRouter, Ollama, vLLM and their kin."""
+
+    def __init__(self, llm: Llm, settings: Settings) -> None:
+        self.name = llm.model
+        self._first_token_s = settings.llm_first_token_s
+        self._stall_s = settings.llm_stall_s
+        self._client = AsyncOpenAI(
+            base_url=llm.base_url,
+            api_key=llm.api_key,
+            max_retries=0,
+            timeout=httpx2.Timeout(self._first_token_s, connect=5.0),
+        )
+
+    async def reply(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        """Yield tokens; one retry as long as nothing was said, none after."""
+        spoke = False
+        for is_last_try in (False, True):
+            try:
+                async with aclosing(self._stream(messages)) as tokens:
+                    async for token in tokens:
+                        spoke = True
+                        yield token
+                return
+            except ModelError as error:
+                if spoke or is_last_try or not error.retryable:
+                    raise
+                log.warning("the model failed before its first word, once more: %s", error.text)
+            await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._client.close()
+
+    async def _stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        asked_at = time.monotonic()
+        deadline_s = self._first_token_s
+        finished = False
+        try:
+            async with asyncio.timeout(deadline_s):
+                stream: Any = await self._client.chat.completions.create(
+                    model=self.name,
+                    messages=messages,  # type: ignore[arg-type]
+                    stream=True,
+                )
+            async with stream:
+                chunks = aiter(stream)
+                while (chunk := await self._next(chunks, deadline_s)) is not None:
+                    choice = chunk.choices[0] if chunk.choices else None
+                    if choice is None:
+                        continue
+                    if token := _clean(choice.delta.content if choice.delta else None):
+                        if deadline_s != self._stall_s:
+                            FIRST_TOKEN.observe(time.monotonic() - asked_at)
+                        deadline_s = self._stall_s
+                        yield token
+                    finished = finished or choice.finish_reason is not None
+        except TimeoutError as error:
+            raise ModelStalled() from error
+        except openai.APIStatusError as error:
+            raise _status_error(error.status_code) from error
+        except (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError) as error:
+            raise _broken(deadline_s == self._stall_s) from error
+        if not finished:
+            raise ModelCut()
+
+    @staticmethod
+    async def _next(chunks: AsyncIterator[Any], deadline_s: float) -> Any:
+        async with asyncio.timeout(deadline_s):
+            return await anext(chunks, None)
+
+
+async def with_pauses(tokens: AsyncIterator[str], pause_s: float) -> AsyncIterator[str | None]:
+    """The tokens, and one None whenever the next has not come after `pause_s`."""
+    while True:
+        token = asyncio.ensure_future(anext(tokens, None))
+        try:
+            done, _ = await asyncio.wait({token}, timeout=pause_s)
+            if not done:
+                yield None
+            if (value := await token) is None:
+                return
+            yield value
+        finally:
+            token.cancel()
+
+
+def _status_error(status: int) -> ModelError:
+    if status in _REFUSALS:
+        return ModelRefused(f"The language model's server refused the request (HTTP {status}).")
+    return ModelUnreachable(f"The language model's server failed (HTTP {status}).")
+
+
+def _broken(has_spoken: bool) -> ModelError:
+    return ModelCut() if has_spoken else ModelUnreachable()
+
+
+def _clean(token: str | None) -> str:
+    """Half a surrogate pair can come out of a model's JSON and could not be sent on."""
+    return (token or "").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,288 @@
+"""Turn: one utterance and the whole reply, the unit of cancel. Not: the session around it, sockets, Redis commands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from api.characters import Character
+from api.errors import ModelError
+from api.events import (
+    FinalTranscript,
+    LlmResponse,
+    LlmStatus,
+    SentenceState,
+    ServerMessage,
+    Status,
+    TtsEnd,
+    TtsStart,
+    TtsStop,
+    TurnState,
+    error_message,
+)
+from api.inbox import Inbox
+from api.streams import Streams, StreamsError
+from api.turn.dispatch import Dispatcher
+from api.turn.relay import Relay, SentenceFeed
+from api.turn.sentences import SentenceBuffer
+from api.turn.spoken import spoken
+from api.turn.timing import SENTENCES, Timing
+from api.turn.tokens import Model, with_pauses
+from api.turn.utterance import Utterance
+from contract.chunk import Chunk, tombstone
+from contract.errors import SpeechError
+from contract.job import SpeechJob
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 3
+"""Sentences of one turn in synthesis at the same time."""
+IDLE_FLUSH_S = 0.2
+"""A sentence that is complete but for its look-ahead waits no longer than this for the next token."""
+
+Reason = Literal["complete", "interrupted", "stopped", "failed"]
+
+
+class Stage(Protocol):
+    """Where a turn is heard and seen: its session."""
+
+    id: str
+
+    def emit(self, message: ServerMessage) -> None:
+        """To everybody, and mirrored."""
+
+    def play(self, chunk: Chunk) -> None:
+        """To everybody who listens."""
+
+    def silence(self, turn: int) -> None:
+        """Let no more sound of a turn out."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What every turn needs of the process it runs in."""
+
+    streams: Streams
+    inbox: Inbox
+    dispatcher: Dispatcher
+    model: Model
+
+
+@dataclass(slots=True)
+class Sentence:
+    """One sentence of the reply on its way."""
+
+    number: int
+    text: str
+    feed: SentenceFeed | None = None
+    is_over: bool = False
+    timing: Timing = field(default_factory=Timing)
+
+    @property
+    def duration_ms(self) -> int:
+        """Length of its speech, as far as it is there."""
+        return self.feed.duration_ms if self.feed else 0
+
+
+class Turn:
+    """Runs from the utterance to `turn{ended}`; `cancel` ends it at once, from wherever it is."""
+
+    def __init__(self, parts: Parts, stage: Stage, number: int, utterance: Utterance, character: Character) -> None:
+        self.number = number
+        self.utterance = utterance
+        self.character = character
+        self.text = ""
+        """The reply so far, as the model wrote it."""
+        self.sentences: list[Sentence] = []
+        self.is_over = False
+        self.task: asyncio.Task[None] | None = None
+        """Runs this turn; set by the session, who cancels it."""
+        self._parts = parts
+        self._stage = stage
+        self._relay = Relay(parts.inbox, stage.id, number, self._play)
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._jobs: list[asyncio.Task[None]] = []
+        self._has_started_speaking = False
+
+    async def run(self, prompt: list[dict[str, str]]) -> Reason:
+        """Answer; returns why the turn ended. `turn{ended}` is left to the session."""
+        self._emit_start()
+        await self.save("running")
+        failure = await self._read_reply(prompt)
+        if failure:
+            self._stage.emit(error_message(failure, self.number))
+        self._say(is_complete=True)
+        await asyncio.gather(*self._jobs)
+        self.is_over = True
+        self._relay.close()
+        self._start_speaking()
+        self._stage.emit(TtsEnd(turn=self.number))
+        await self.save("ended")
+        is_mute = bool(self.sentences) and not any(sentence.duration_ms for sentence in self.sentences)
+        return "failed" if failure or is_mute else "complete"
+
+    def cancel(self, reason: str) -> dict[str, bytes]:
+        """Nothing more of this turn is heard. Returns the streams that have to be ended, with their last frames.
+
+        Everything a listener notices happens here, before this returns; only Redis is told later.
+        """
+        if self.is_over:
+            return {}
+        self.is_over = True
+        self._relay.close()
+        for job in self._jobs:
+            job.cancel()
+        self._stage.silence(self.number)
+        stones = {
+            sentence.number: tombstone(self.number, sentence.number, self._relay.next_part(sentence.number), 0)
+            for sentence in self.sentences[self._relay.position[0] :]
+        }
+        for stone in stones.values():
+            self._stage.play(stone)
+        unfinished = [sentence for sentence in self.sentences if not sentence.is_over]
+        for sentence in unfinished:
+            self._emit_state(sentence, "cancelled")
+        self._stage.emit(TtsStop(turn=self.number, reason=reason))
+        return {self._relay.key(s.number): stones[s.number].pack() for s in unfinished if s.number in stones}
+
+    def spoken_sentences(self) -> list[tuple[str, int]]:
+        """(text, duration in ms) of each sentence, for what was heard of it."""
+        return [(sentence.text, sentence.duration_ms) for sentence in self.sentences]
+
+    def relayed_sentences(self) -> int:
+        """How many sentences have been given out whole."""
+        return self._relay.position[0]
+
+    def _emit_start(self) -> None:
+        said = self.utterance
+        self._stage.emit(FinalTranscript(turn=self.number, content=said.text, source=said.source, id=said.id))
+        self._stage.emit(TurnState(turn=self.number, state="started", character=self.character.name))
+        self._stage.emit(LlmStatus(turn=self.number))
+        self._stage.emit(Status(status="thinking"))
+
+    async def _read_reply(self, prompt: list[dict[str, str]]) -> ModelError | None:
+        """Token by token; returns what went wrong with the model. What was said until then is spoken."""
+        buffer = SentenceBuffer()
+        failure: ModelError | None = None
+        try:
+            async with aclosing(self._parts.model.reply(prompt)) as tokens:
+                async for token in with_pauses(tokens, IDLE_FLUSH_S):
+                    if token is None:
+                        self._add(buffer.idle())
+                        continue
+                    self._say(token)
+                    self._add(buffer.push(token))
+        except ModelError as error:
+            log.warning("turn %d: %s", self.number, error.text)
+            failure = error
+        self._add(buffer.flush())
+        return failure
+
+    def _say(self, token: str = "", *, is_complete: bool = False) -> None:
+        self.text += token
+        content = self.text if is_complete else token
+        self._stage.emit(
+            LlmResponse(turn=self.number, content=content, is_complete=is_complete, character=self.character.name)
+        )
+
+    def _add(self, texts: list[str]) -> None:
+        for text in texts:
+            sentence = Sentence(len(self.sentences), text)
+            self.sentences.append(sentence)
+            self._emit_state(sentence, "queued")
+            self._jobs.append(asyncio.create_task(self._speak(sentence)))
+
+    async def _speak(self, sentence: Sentence) -> None:
+        async with self._room:
+            feed = sentence.feed = self._relay.follow(
+                sentence.number, sentence.timing, lambda: self._emit_state(sentence, "speaking")
+            )
+            try:
+                await self._speak_or_bury(sentence, feed)
+            finally:
+                self._relay.leave(sentence.number)
+
+    async def _speak_or_bury(self, sentence: Sentence, feed: SentenceFeed) -> None:
+        number = sentence.number
+        try:
+            if text := spoken(sentence.text):
+                await self._parts.dispatcher.speak(
+                    self._job(sentence, text), feed, lambda: self._relay.next_part(number)
+                )
+            else:
+                await self._end_unspoken(sentence)
+        except SpeechError as error:
+            self._end(sentence, "failed")
+            self._stage.emit(error_message(error, self.number, number))
+            part = self._relay.next_part(number)
+            self._relay.push(tombstone(self.number, number, part, feed.attempt + 1))
+        else:
+            self._end(sentence, "done")
+
+    def _job(self, sentence: Sentence, text: str) -> SpeechJob:
+        return SpeechJob(
+            session=self._stage.id,
+            turn=self.number,
+            sentence=sentence.number,
+            attempt=1,
+            text=text,
+            voice=self.character.voice,
+            character=self.character.name,
+            inbox=self._parts.dispatcher.inbox_key,
+        )
+
+    async def _end_unspoken(self, sentence: Sentence) -> None:
+        """A sentence of which nothing can be spoken, a row of stars say, is over at once and not a failure."""
+        end = Chunk(self.number, sentence.number, 0, 1, b"", last=True)
+        self._relay.push(end)
+        try:
+            await self._parts.streams.end_sentences({self._relay.key(sentence.number): end.pack()})
+        except StreamsError as error:
+            log.warning("the end of a silent sentence is not in its stream: %s", error)
+
+    def _end(self, sentence: Sentence, state: Literal["done", "failed"]) -> None:
+        sentence.is_over = True
+        SENTENCES.labels(state=state).inc()
+        self._emit_state(sentence, state)
+
+    def _emit_state(
+        self, sentence: Sentence, state: Literal["queued", "speaking", "done", "failed", "cancelled"]
+    ) -> None:
+        feed = sentence.feed
+        self._stage.emit(
+            SentenceState(
+                turn=self.number,
+                sentence=sentence.number,
+                text=sentence.text,
+                character=self.character.name,
+                state=state,
+                attempt=feed.attempt if feed else 1,
+                duration_ms=sentence.duration_ms if state == "done" else None,
+                queue_ms=sentence.timing.queue_ms,
+                first_audio_ms=sentence.timing.first_audio_ms,
+                worker=feed.worker or None if feed else None,
+            )
+        )
+
+    def _play(self, chunk: Chunk) -> None:
+        self._start_speaking()
+        self._stage.play(chunk)
+
+    def _start_speaking(self) -> None:
+        if not self._has_started_speaking:
+            self._has_started_speaking = True
+            self._stage.emit(TtsStart(turn=self.number))
+            self._stage.emit(Status(status="speaking"))
+
+    async def save(self, state: str) -> None:
+        """Tell Redis how far the turn is, for whoever replays it."""
+        fields = {"state": state, "character": self.character.name}
+        if state == "ended":
+            fields["sentences"] = str(len(self.sentences))
+        try:
+            await self._parts.streams.save_turn(self._stage.id, self.number, fields)
+        except StreamsError as error:
+            log.warning("turn %d is not saved as %s: %s", self.number, state, error)
