@@ -1,0 +1,319 @@
+"""What every engine promises. One suite for all: a new engine adds a line to `ENGINES` and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract.audio import bytes_to_ms
+from contract.errors import EngineUnavailable, SpeechError, TextUnspeakable, VoiceUnknown
+from contract.voice import Voice
+from workers.tts.engine import Engine
+from workers.tts.registry import engine_names, make_engine
+
+ENGINES = ["espeak"]
+TEXT = "Hello there, this is a test of the emergency broadcast system."
+OTHER = "Something quite different: and louder!"
+PLAIN = Voice()
+
+
+@cache
+def loaded(name: str) -> Engine:
+    engine = make_engine(name)
+    engine.load()
+    return engine
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return loaded(request.param)
+
+
+@pytest.fixture
+def espeak() -> Engine:
+    return loaded("espeak")
+
+
+def said(engine: Engine, text: str = TEXT, voice: Voice = PLAIN, seed: int = 7) -> bytes:
+    return b"".join(engine.speak(text, voice, seed))
+
+
+def cut_short(engine: Engine, text: str, voice: Voice = PLAIN) -> None:
+    blocks = engine.speak(text, voice, 1)
+    next(blocks)
+    blocks.close()  # type: ignore[attr-defined]
+
+
+def pitch_hz(pcm: bytes) -> float:
+    """The most common pitch between 60 and 400 Hz, by autocorrelation."""
+    samples = np.frombuffer(pcm, "<i2").astype(float)
+    power = np.abs(np.fft.rfft(samples, 2 * len(samples))) ** 2
+    correlation = np.fft.irfft(power)[24_000 // 400 : 24_000 // 60]
+    return 24_000 / (int(correlation.argmax()) + 24_000 // 400)
+
+
+def test_an_engine_knows_its_own_name(engine: Engine) -> None:
+    assert engine.name in engine_names()
+    assert engine.pool in ("prefork", "threads")
+
+
+def test_a_known_sentence_has_a_plausible_duration(engine: Engine) -> None:
+    assert 2_500 < bytes_to_ms(len(said(engine))) < 6_000
+
+
+def test_every_block_holds_whole_samples_and_some(engine: Engine) -> None:
+    blocks = list(engine.speak(TEXT, PLAIN, 7))
+    assert all(blocks)
+    assert not any(len(block) % 2 for block in blocks)
+
+
+def test_speech_is_neither_silent_nor_clipped(engine: Engine) -> None:
+    samples = np.frombuffer(said(engine), "<i2").astype(float)
+    assert 500 < np.sqrt((samples**2).mean()) < 12_000
+    assert (np.abs(samples) >= 32_767).mean() < 0.001
+
+
+def test_speech_arrives_while_it_is_being_made(engine: Engine) -> None:
+    assert len(next(engine.speak(TEXT, PLAIN, 7))) < len(said(engine)) / 4
+
+
+def test_a_faster_rate_shortens_and_a_slower_one_lengthens(engine: Engine) -> None:
+    fast, normal, slow = (len(said(engine, voice=Voice(rate=rate))) for rate in (2.0, 1.0, 0.5))
+    assert fast < 0.7 * normal < 0.7 * 0.7 * slow
+
+
+def test_extreme_rates_are_clipped_and_not_refused(engine: Engine) -> None:
+    fastest, slowest = (len(said(engine, voice=Voice(rate=rate))) for rate in (4.0, 0.25))
+    assert fastest < 0.6 * len(said(engine)) < 0.6 * slowest
+
+
+def test_pitch_raises_and_lowers_the_voice(engine: Engine) -> None:
+    low, normal, high = (pitch_hz(said(engine, voice=Voice(pitch=pitch))) for pitch in (0.5, 1.0, 2.0))
+    assert low < 0.9 * normal < 0.9 * 0.9 * high
+
+
+def test_every_offered_voice_speaks(engine: Engine) -> None:
+    for info in engine.voices():
+        assert said(engine, "One, two.", Voice(name=info.name)), info
+
+
+def test_offered_voices_have_names_of_their_own_and_labels(engine: Engine) -> None:
+    voices = engine.voices()
+    assert voices
+    assert len({voice.name for voice in voices}) == len(voices)
+    assert all(voice.label and voice.language == voice.language.lower() for voice in voices)
+
+
+@pytest.mark.parametrize("name", ["nobody", "../../etc/passwd", "en-us+../x", "en-us+", "+nobody", "en us", "", "\0"])
+def test_an_unknown_voice_is_refused(engine: Engine, name: str) -> None:
+    with pytest.raises(VoiceUnknown):
+        said(engine, voice=Voice(name=name))
+
+
+def test_an_unknown_language_is_refused(engine: Engine) -> None:
+    with pytest.raises(VoiceUnknown):
+        said(engine, voice=Voice(language="xx-klingon"))
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\0", "\ud800", "…", "—", "{}", "\u200b"])
+def test_text_without_a_sound_is_refused(engine: Engine, text: str) -> None:
+    with pytest.raises(TextUnspeakable):
+        said(engine, text)
+
+
+def test_endless_text_is_refused(engine: Engine) -> None:
+    with pytest.raises(TextUnspeakable):
+        said(engine, "word " * 100_000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bell \a, escape \x1b[31m, embedded command \x01100S \x01V and nul \0 in the middle",
+        "a" * 5_000,
+        "word " * 1_000,
+        "!" * 5_000,
+        "9" * 5_000,
+        "half a pair \ud83d and \udc00 the other",
+        "private \ue000\ue123\uf8ff use, \ufffe no character, \U0010ffff the last",
+        "a\u0301\u0301\u0301" * 500,
+        "日本語 العربية हिन्दी 👩‍👩‍👧‍👦",
+        "%s %n %d %x",
+    ],
+)
+def test_hostile_text_is_spoken_and_harms_nobody(engine: Engine, text: str) -> None:
+    assert said(engine, text)
+    assert said(engine)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    text=st.text(st.characters(), max_size=60),
+    name=st.sampled_from(["default", "de", "cmn+f3", "+croak", "ar"]),
+)
+def test_nothing_but_a_speech_error_leaves(text: str, name: str) -> None:
+    for engine in map(loaded, ENGINES):
+        with contextlib.suppress(SpeechError):
+            assert len(said(engine, text, Voice(name=name))) % 2 == 0
+
+
+def test_an_engine_works_on_after_an_error(engine: Engine) -> None:
+    before = len(said(engine))
+    with pytest.raises(VoiceUnknown):
+        said(engine, voice=Voice(name="nobody"))
+    assert abs(len(said(engine)) - before) < 0.02 * before
+
+
+def test_cancelling_leaves_the_engine_ready(engine: Engine) -> None:
+    before = len(said(engine))
+    for _ in range(20):
+        cut_short(engine, TEXT * 20)
+    assert abs(len(said(engine)) - before) < 0.02 * before
+
+
+def test_an_iterator_never_started_costs_nothing(engine: Engine) -> None:
+    engine.speak(TEXT, PLAIN, 1)
+    assert said(engine)
+
+
+def test_a_slow_listener_does_not_hold_up_the_others(engine: Engine) -> None:
+    slow = engine.speak(TEXT, PLAIN, 7)
+    head = next(slow)
+    assert said(engine, OTHER)
+    assert len(head + b"".join(slow)) == len(said(engine))
+
+
+def test_sentences_spoken_at_once_do_not_mix(engine: Engine) -> None:
+    voices = [Voice(name=name) for name in ("default", "de", "+f3", "+croak")] * 4
+    alone = [len(said(engine, voice=voice)) for voice in voices]
+    with ThreadPoolExecutor(4) as pool:
+        together = [len(pcm) for pcm in pool.map(lambda voice: said(engine, voice=voice), voices)]
+    assert all(abs(a - b) < 0.02 * a for a, b in zip(alone, together, strict=True))
+
+
+def test_an_engine_that_is_not_loaded_says_so() -> None:
+    for name in ENGINES:
+        with pytest.raises(EngineUnavailable):
+            said(make_engine(name))
+
+
+VOICES = [
+    Voice(),
+    Voice(name="de"),
+    Voice(name="+f3", pitch=1.4),
+    Voice(name="croak", rate=4.0),
+    Voice(name="whisper", rate=0.25),
+    Voice(name="en-gb+robosoft6"),
+    Voice(name="vi+Demonic"),
+]
+
+
+@pytest.fixture
+def repeatable(engine: Engine) -> Engine:
+    if not engine.repeatable:
+        pytest.skip(f"{engine.name} does not promise to repeat itself here")
+    return engine
+
+
+def histories(engine: Engine) -> Iterator[None]:
+    """Leave the engine in a different state at every step."""
+    yield
+    said(engine, OTHER)
+    yield
+    said(engine, OTHER, Voice(name="whisper", rate=4.0), 99)
+    yield
+    cut_short(engine, TEXT * 5, Voice(name="+f3", rate=4.0))
+    yield
+    said(engine, "A" * 40 + "!", Voice(name="+croak", pitch=2.0), 3)
+    cut_short(engine, OTHER)
+    cut_short(engine, OTHER, Voice(name="de", rate=0.3))
+    yield
+
+
+@pytest.mark.parametrize("voice", VOICES, ids=lambda voice: f"{voice.name}-{voice.rate}")
+def test_the_same_sentence_repeats_to_the_sample_whatever_came_before(repeatable: Engine, voice: Voice) -> None:
+    assert len({said(repeatable, voice=voice) for _ in histories(repeatable)}) == 1
+
+
+def test_the_same_sentence_repeats_to_the_sample_among_others_spoken_at_once(repeatable: Engine) -> None:
+    alone = {voice: said(repeatable, voice=voice) for voice in VOICES}
+    with ThreadPoolExecutor(4) as pool:
+        together = pool.map(lambda voice: (voice, said(repeatable, voice=voice)), VOICES * 4)
+        assert all(alone[voice] == pcm for voice, pcm in together)
+
+
+IN_ANOTHER_PROCESS = """
+import hashlib, sys
+sys.path.insert(0, "tests/workers")
+from test_engines import VOICES, loaded, said
+engine = loaded(sys.argv[1])
+for voice in reversed(VOICES):
+    print(hashlib.sha256(said(engine, voice=voice)).hexdigest())
+"""
+
+
+def test_the_same_sentence_repeats_to_the_sample_in_another_process(repeatable: Engine) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, repeatable.name]
+    other = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=60)
+    here = [hashlib.sha256(said(repeatable, voice=voice)).hexdigest() for voice in VOICES]
+    assert other.stdout.split() == here[::-1]
+
+
+# Only espeak.
+
+
+def test_espeak_repeats_itself_where_its_library_keeps_its_symbols(espeak: Engine) -> None:
+    if sys.platform != "linux":
+        pytest.skip("the libraries for macOS and Windows are stripped")
+    assert espeak.repeatable
+
+
+def test_the_seed_changes_breathy_voices_and_no_others(espeak: Engine) -> None:
+    breathy, plain = Voice(name="whisper"), Voice()
+    assert said(espeak, voice=breathy, seed=1) != said(espeak, voice=breathy, seed=2)
+    if espeak.repeatable:
+        assert said(espeak, voice=plain, seed=1) == said(espeak, voice=plain, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "same_as"),
+    [
+        ("default", "de", "de"),
+        ("default", "de-at", "de"),
+        ("default", "en", "en-gb"),
+        ("default", "zh-cn", "cmn"),
+        ("+f3", "fr", "fr-fr+f3"),
+        ("female", "es", "es+f3"),
+        ("EN-US+F3", "de", "en-us+f3"),
+        ("pt-br", "de", "pt-br"),
+    ],
+)
+def test_a_voice_is_found_by_name_language_or_both(espeak: Engine, name: str, language: str, same_as: str) -> None:
+    found, wanted = Voice(name=name, language=language), Voice(name=same_as)
+    assert bytes_to_ms(len(said(espeak, voice=found))) == bytes_to_ms(len(said(espeak, voice=wanted)))
+
+
+@pytest.mark.parametrize("text", ["<speak>hi</speak>", '<break time="9s"/> hi', "<audio src='x'/> hi"])
+def test_markup_is_read_out_and_not_obeyed(espeak: Engine, text: str) -> None:
+    assert 1_000 < bytes_to_ms(len(said(espeak, text))) < 6_000
+
+
+def test_phoneme_brackets_are_read_as_words(espeak: Engine) -> None:
+    spoken, hello = said(espeak, "[[hello]]"), said(espeak, "hello")
+    assert abs(bytes_to_ms(len(spoken)) - bytes_to_ms(len(hello))) < 200
+
+
+def test_commands_inside_the_text_do_nothing(espeak: Engine) -> None:
+    assert len(said(espeak, "\x01450S" + TEXT)) > len(said(espeak))

@@ -1,0 +1,62 @@
+"""PCM on its way out: any rate to 24 kHz, any blocks to the fixed grid. It must never know who speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import soxr
+
+from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
+from contract.chunk import MAX_PARTS, part_size
+
+
+class Resampler:
+    """One sentence's way to 24 kHz: `push` every block, then `flush` once.
+
+    What comes out depends on the samples alone, never on where the blocks were cut. The filter holds back
+    about 23 ms until `flush`, and adds no delay to the sound itself.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._stream = None
+        if rate_hz != SAMPLE_RATE_HZ:
+            # Floats on purpose: for int16 soxr adds dither with a seed of its own, and the same samples
+            # came out differently each time.
+            self._stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+
+    def push(self, block: bytes) -> bytes:
+        """s16le mono at the engine's rate, whole samples, to 24 kHz; empty while the filter fills."""
+        return self._resample(block, last=False)
+
+    def flush(self) -> bytes:
+        """What the filter still holds."""
+        return self._resample(b"", last=True)
+
+    def _resample(self, block: bytes, last: bool) -> bytes:
+        if self._stream is None:
+            return block
+        samples = np.frombuffer(block, "<i2").astype(np.float32)
+        resampled = np.rint(self._stream.resample_chunk(samples, last=last))
+        return bytes(np.clip(resampled, -32_768, 32_767).astype("<i2").tobytes())
+
+
+def grid(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
+    """Cut blocks of any size into (part, pcm, last) on the grid of `contract.chunk`.
+
+    A full part leaves at once, without waiting to learn whether it was the last; so a sentence that ends
+    exactly on the grid ends with an empty part. `last` is true exactly once, part 0 if there is no audio.
+    What goes beyond `MAX_PARTS`, and half a sample at the very end, is cut off. The caller closes `blocks`.
+    """
+    part, held = 0, bytearray()
+    for block in blocks:
+        held += block
+        while len(held) >= (size := part_size(part)):
+            pcm = bytes(held[:size])
+            del held[:size]
+            yield part, pcm, part + 1 == MAX_PARTS
+            part += 1
+            if part == MAX_PARTS:
+                return
+    del held[len(held) - len(held) % SAMPLE_BYTES :]
+    yield part, bytes(held), True
