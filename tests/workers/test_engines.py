@@ -26,6 +26,8 @@ ENGINES = ["espeak"]
 TEXT = "Hello there, this is a test of the emergency broadcast system."
 OTHER = "Something quite different: and louder!"
 PLAIN = Voice()
+LOUD = Voice(name="en-us+iven")
+"""Overdrives espeak, whose gain then stays down for a while."""
 
 
 @cache
@@ -238,6 +240,10 @@ def histories(engine: Engine) -> Iterator[None]:
     said(engine, "A" * 40 + "!", Voice(name="+croak", pitch=2.0), 3)
     cut_short(engine, OTHER)
     cut_short(engine, OTHER, Voice(name="de", rate=0.3))
+    yield
+    said(engine, TEXT, LOUD)
+    yield
+    cut_short(engine, TEXT, LOUD)
     yield
 
 

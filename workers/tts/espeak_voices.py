@@ -28,8 +28,8 @@ CURATED = (
 
 NAME = re.compile(r"(?P<tag>[a-z0-9]+(?:-[a-z0-9]+)*)?(?:\+(?P<variant>[a-z0-9]+))?")
 VARIANT_FILE = re.compile(r"[A-Za-z0-9]+")
-UNREPEATABLE = re.compile(rb"^(klatt|speed)\b", re.MULTILINE)
-"""Variants we leave out: the Klatt synthesisers and the speed-up remember sound of the sentence before."""
+UNREPEATABLE = re.compile(rb"^klatt\b", re.MULTILINE)
+"""Variants we leave out: the Klatt synthesisers remember sound of the sentence before."""
 WITHOUT_DICTIONARY = frozenset({"fo", "kaa", "xex"})
 """Listed by espeak 1.52, but it has no words for them."""
 GENDERS = {1: "male", 2: "female"}
