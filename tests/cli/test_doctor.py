@@ -1,0 +1,113 @@
+"""The doctor says what works here and gives the command that mends the rest; the small commands speak plainly."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from conftest import Start
+
+Cueline = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def states(output: str) -> dict[str, str]:
+    """`what` → `state` of the table."""
+    rows = [line.split("  ") for line in output.partition("\n\n")[0].splitlines()[1:]]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    return {row[0]: row[1] for row in cells}
+
+
+def test_a_machine_that_can_talk_is_told_so(cueline: Cueline) -> None:
+    ended = cueline("doctor", CUELINE_PORT="0", CUELINE_FLOWER_PORT="0")
+    assert ended.returncode == 0, ended.stdout
+    assert {states(ended.stdout)[what] for what in ("python", "packages", "redis", "engine", "data")} == {"ok"}
+    assert ended.stdout.endswith("Ready: `make run` can talk here\n")
+
+
+def test_what_is_missing_comes_with_what_mends_it(cueline: Cueline) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = cueline("doctor", CUELINE_PORT=str(port), CUELINE_TTS_ENGINE="nobody")
+    assert ended.returncode == 1
+    found = states(ended.stdout)
+    assert (found["engine"], found["port of the api"]) == ("missing", "missing")
+    assert "engine: set CUELINE_TTS_ENGINE=espeak" in ended.stdout
+    assert "port of the api: stop what uses it, or set CUELINE_PORT" in ended.stdout
+    assert "Not ready: engine, port of the api" in ended.stdout
+
+
+def test_a_wrong_setting_is_a_finding_of_its_own(cueline: Cueline) -> None:
+    ended = cueline("doctor", CUELINE_PROT="1")
+    assert ended.returncode == 1
+    assert "CUELINE_PROT" in ended.stdout
+
+
+def test_no_key_is_shown(cueline: Cueline) -> None:
+    keys = {name: f"secret-of-{name.lower()}" for name in ("OPENROUTER_API_KEY", "CUELINE_API_KEYS")}
+    ended = cueline("doctor", CUELINE_FLOWER_PORT="0", **keys)
+    assert "OPENROUTER_API_KEY" in ended.stdout
+    assert not [key for key in keys.values() if key in ended.stdout + ended.stderr]
+
+
+def test_a_running_cueline_is_found(start: Start, cueline: Cueline) -> None:
+    running = start()
+    running.wait_until_ready()
+    port = running.url.rpartition(":")[2]
+    ended = cueline("doctor", CUELINE_PORT=port, CUELINE_FLOWER_PORT="0")
+    assert ended.returncode == 0, ended.stdout
+    assert states(ended.stdout)["running"] == "ok"
+    assert f"127.0.0.1:{port} is used by the running Cueline" in ended.stdout
+
+
+class Voices(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        allowed = self.headers["Authorization"] == "Bearer 0123456789abcdef"
+        self.send_response(200 if allowed and self.path == "/api/voices" else 401)
+        self.end_headers()
+        voice = {"name": "en-gb", "label": "Emma\x1b[2J", "language": "en-gb", "engine": "espeak"}
+        self.wfile.write(json.dumps({"voices": [voice]}).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.HTTPServer(("127.0.0.1", 0), Voices) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join(5)
+
+
+def test_voices_are_a_table_that_a_server_cannot_abuse(cueline: Cueline, server: str) -> None:
+    ended = cueline("voices", "--url", server, CUELINE_API_KEYS="0123456789abcdef")
+    assert ended.returncode == 0, ended.stderr
+    head, row = ended.stdout.splitlines()
+    assert head.split() == ["name", "label", "language", "gender", "engine"]
+    assert row.split() == ["en-gb", "Emma\\x1b[2J", "en-gb", "espeak"]
+
+
+def test_voices_without_a_server_say_what_to_do(cueline: Cueline) -> None:
+    ended = cueline("voices", "--url", "http://127.0.0.1:9")
+    assert ended.returncode == 1
+    assert "is `cueline up` running?" in ended.stderr
+
+
+def test_bench_refuses_what_it_does_not_have(cueline: Cueline) -> None:
+    assert cueline("bench").returncode == 0
+    ended = cueline("bench", "../cli/main")
+    assert ended.returncode == 2
+    assert "there is no bench/" in ended.stderr
+
+
+def test_the_version_is_told(cueline: Cueline) -> None:
+    assert cueline("--version").stdout.startswith("cueline ")
