@@ -40,15 +40,15 @@ def api(host: str, port: int, log_level: str = "info") -> tuple[str, ...]:
 def worker(name: str, pool: str = "prefork", log_level: str = "warning") -> tuple[str, ...]:
     """A speech worker. `pool` is what the engine needs; see `python -m workers.pool`."""
     return (
-        *("celery", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", ",".join(QUEUES)),
+        *("celery", "-q", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", ",".join(QUEUES)),
         *("--pool", pool, "-c", "1", "-E", "--without-gossip", "--without-mingle", "-l", log_level),
     )
 
 
-def flower(address: str, port: int, log_level: str = "warning") -> tuple[str, ...]:
+def flower(address: str, port: int, log_level: str = "error") -> tuple[str, ...]:
     """Flower, which watches the queue. It reads the broker and loads no engine."""
     return (
-        *("celery", "-A", "workers.app", "flower", f"--conf={FLOWER_CONFIG}"),
+        *("celery", "-q", "-A", "workers.app", "flower", f"--conf={FLOWER_CONFIG}"),
         *(f"--address={address}", f"--port={port}", f"--logging={log_level}"),
     )
 

@@ -41,9 +41,7 @@ class Finding:
 def run_doctor() -> int:
     """Print a table. Exit code 0 if a conversation is possible here, else 1."""
     found = findings()
-    for line in table(
-        [("", "STATE", "WHAT IS FOUND"), *((f.what, f.state, f.detail) for f in found)]
-    ).splitlines():
+    for line in table([("", "STATE", "WHAT IS FOUND"), *((f.what, f.state, f.detail) for f in found)]).splitlines():
         sys.stdout.write(_coloured(line) + "\n")
     mends = [finding for finding in found if finding.state != "ok" and finding.mend]
     if mends:
@@ -51,9 +49,7 @@ def run_doctor() -> int:
     for finding in mends:
         sys.stdout.write(f"  {finding.what}: {finding.mend}\n")
     broken = [finding.what for finding in found if finding.state == "missing"]
-    sys.stdout.write(
-        f"\n{'Not ready: ' + ', '.join(broken) if broken else 'Ready: `make run` can talk here'}\n"
-    )
+    sys.stdout.write(f"\n{'Not ready: ' + ', '.join(broken) if broken else 'Ready: `make run` can talk here'}\n")
     return 1 if broken else 0
 
 
@@ -113,9 +109,7 @@ def check_redis(url: str) -> Finding:
         try:
             return Finding("redis", "ok", f"{redis_server.ask_version(url)} answers at {shown}")
         except ConnectionError as error:
-            return Finding(
-                "redis", "missing", f"none answers at {shown}: {error}", "correct CUELINE_REDIS_URL"
-            )
+            return Finding("redis", "missing", f"none answers at {shown}: {error}", "correct CUELINE_REDIS_URL")
     found = redis_server.find_program()
     if found is None:
         return Finding("redis", "missing", "no server to start", "apt-get install redis-server")
@@ -123,9 +117,7 @@ def check_redis(url: str) -> Finding:
     try:
         redis_server.try_out(program)
     except ConnectionError as error:
-        return Finding(
-            "redis", "missing", f"{program} does not start: {error}", "apt-get install redis-server"
-        )
+        return Finding("redis", "missing", f"{program} does not start: {error}", "apt-get install redis-server")
     return Finding("redis", "ok", f"{Path(program).name} {version} started and answered; {program}")
 
 
@@ -133,9 +125,7 @@ def check_engine() -> Finding:
     """Have the configured engine speak one word, in a process of its own: it may load anything."""
     argv = commands.here(("workers.check",))
     try:
-        asked = subprocess.run(
-            argv, capture_output=True, text=True, cwd=PROJECT_DIR, timeout=300, check=False
-        )
+        asked = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT_DIR, timeout=300, check=False)
         said = json.loads(asked.stdout)
         detail, good = f"{said['engine']}: {said['detail']}", bool(said["ok"])
     except subprocess.TimeoutExpired:
@@ -152,9 +142,7 @@ def check_llm() -> Finding:
     if llm.source == "demo":
         mend = "set CUELINE_LLM_BASE_URL and CUELINE_LLM_MODEL, or OPENROUTER_API_KEY, or OPENAI_API_KEY"
         return Finding("llm", "optional", "none is set: the demo character answers, and says so", mend)
-    return Finding(
-        "llm", "ok", f"{llm.model} at {redis_server.without_password(llm.base_url)} ({llm.source})"
-    )
+    return Finding("llm", "ok", f"{llm.model} at {redis_server.without_password(llm.base_url)} ({llm.source})")
 
 
 def check_port(setting: str, what: str, host: str, port: int, run: Run | None) -> Finding:
@@ -176,9 +164,7 @@ def check_flower_port(settings: UpSettings, run: Run | None) -> Finding:
         return Finding(what, "ok", f"{port} is used by the running Cueline")
     if problem := redis_server.port_problem("127.0.0.1", port):
         state: State = "missing" if settings.flower_port_chosen else "optional"
-        return Finding(
-            what, state, f"{port}: {problem}", "set CUELINE_FLOWER_PORT; by default another is taken"
-        )
+        return Finding(what, state, f"{port}: {problem}", "set CUELINE_FLOWER_PORT; by default another is taken")
     return Finding(what, "ok", f"127.0.0.1:{port} is free")
 
 
@@ -189,9 +175,7 @@ def check_running(run: Run | None) -> Finding:
     why_not = ask_ready(run.api)
     if why_not:
         return Finding("running", "optional", f"process {run.pid}, not ready: {why_not}", "see its log")
-    return Finding(
-        "running", "ok", f"{run.api}, process {run.pid}" + (f", Flower {run.flower}" if run.flower else "")
-    )
+    return Finding("running", "ok", f"{run.api}, process {run.pid}" + (f", Flower {run.flower}" if run.flower else ""))
 
 
 def check_gpu() -> Finding:

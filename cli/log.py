@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import re
@@ -13,8 +12,10 @@ from collections.abc import Callable
 COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters and those that reorder text: a log line must not write elsewhere than in its line."""
+OURSELVES = "cueline"
+"""The supervisor's own name; what it says is always kept."""
 BACKLOG = 5000
-"""Lines kept for a reader who is slow; further ones are dropped and counted."""
+"""Lines kept for a reader who is slow; further ones of the processes are dropped and counted."""
 
 
 class Log:
@@ -28,7 +29,7 @@ class Log:
         self._colour = _wants_colour(descriptor) if colour is None else colour
         self._codes: dict[str, int] = {}
         self._secrets: list[str] = []
-        self._lines: queue.Queue[str | None] = queue.Queue(BACKLOG)
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._dropped = 0
         self.on_reader_gone: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._write_loop, name="log", daemon=True)
@@ -46,19 +47,18 @@ class Log:
         if self._colour:
             code = self._codes.setdefault(name, COLOURS[len(self._codes) % len(COLOURS)])
             head = f"\x1b[{code}m{head}\x1b[0m"
-        self.line(f"{head} {safe(text)}")
+        if name != OURSELVES and self._lines.qsize() > BACKLOG:
+            self._dropped += 1
+        else:
+            self.line(f"{head} {safe(text)}")
 
     def line(self, text: str) -> None:
-        """A line as it is, for programs that read the log."""
-        try:
-            self._lines.put_nowait(text + "\n")
-        except queue.Full:
-            self._dropped += 1
+        """A line as it is, for programs that read the log; never dropped."""
+        self._lines.put(text + "\n")
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Write what is left, but wait no longer than this for a reader who does not read."""
-        with contextlib.suppress(queue.Full):
-            self._lines.put(None, timeout=timeout_s)
+        self._lines.put(None)
         self._thread.join(timeout_s)
 
     def _write_loop(self) -> None:

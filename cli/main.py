@@ -33,9 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="start Redis, speech workers, the api and Flower; Ctrl-C stops all")
-    up.add_argument(
-        "--ready-within", type=float, default=60, metavar="S", help="give up after S seconds (60)"
-    )
+    up.add_argument("--ready-within", type=float, default=60, metavar="S", help="give up after S seconds (60)")
     up.set_defaults(run=_up)
 
     doctor = commands.add_parser("doctor", help="what works here, and the command that mends what does not")

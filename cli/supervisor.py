@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from cli.commands import Command
-from cli.log import Log
+from cli.log import OURSELVES, Log
 
 BACKOFF_S: Sequence[float] = (0.5, 1, 2, 4, 8)
 HEALTHY_S = 30.0
@@ -37,13 +37,10 @@ class Failure(Exception):
 class Supervisor:
     """All processes of one `cueline up`."""
 
-    def __init__(
-        self, log: Log, env: Mapping[str, str], cwd: Path, backoff_s: Sequence[float] = BACKOFF_S
-    ) -> None:
+    def __init__(self, log: Log, env: Mapping[str, str], cwd: Path) -> None:
         self.log = log
         self.env = dict(env)
         self.cwd = cwd
-        self.backoff_s = backoff_s
         self._children: dict[Child, asyncio.Task[None]] = {}
         self._failure: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
         self._guard = subprocess.Popen(
@@ -99,7 +96,7 @@ class Supervisor:
             await child.keep()
         except Failure as failure:
             if optional:
-                self.log.say("cueline", f"{failure}; going on without it")
+                self.log.say(OURSELVES, f"{failure}; going on without it")
             elif not self._failure.done():
                 self._failure.set_result(failure)
 
@@ -147,9 +144,9 @@ class Child:
                 return
             failures = 1 if loop.time() - started >= HEALTHY_S else failures + 1
             how = _how_it_ended(code)
-            if failures > len(self._supervisor.backoff_s):
+            if failures > len(BACKOFF_S):
                 raise Failure(_epitaph(self.command.name, failures, how, self.tail))
-            delay_s = self._supervisor.backoff_s[failures - 1]
+            delay_s = BACKOFF_S[failures - 1]
             self._say_self(f"{how}; starting it again in {delay_s:g} s (failure {failures})")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
@@ -201,25 +198,27 @@ class Child:
             code = process.wait()
             supervisor.tell_guard("-", process.pid)
             self._process = None
+            while self._read(output):
+                pass
             loop.remove_reader(output.fileno())
-            self._read(output)
             self._finish_line()
             output.close()
         return code
 
-    def _read(self, output: IO[bytes]) -> None:
+    def _read(self, output: IO[bytes]) -> int:
+        """Take one piece of output; its size. One only: a process that never pauses must not hold the loop."""
         try:
-            while data := os.read(output.fileno(), 65536):
-                *lines, self._partial = (self._partial + data).split(b"\n")
-                for line in lines:
-                    self._say(line)
-                if len(self._partial) > LINE_BYTES_MAX:
-                    self._finish_line()
+            data = os.read(output.fileno(), 65536)
         except BlockingIOError:
-            return
-        except OSError:
-            pass
-        asyncio.get_running_loop().remove_reader(output.fileno())
+            return 0
+        if not data:
+            asyncio.get_running_loop().remove_reader(output.fileno())
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._say(line)
+        if len(self._partial) > LINE_BYTES_MAX:
+            self._finish_line()
+        return len(data)
 
     def _finish_line(self) -> None:
         if self._partial:
@@ -236,7 +235,7 @@ class Child:
     def _say_self(self, text: str) -> None:
         if self.command.quiet and self.tail:
             self._supervisor.log.say(self.command.name, self.tail[-1])
-        self._supervisor.log.say("cueline", f"{self.command.name} {text}")
+        self._supervisor.log.say(OURSELVES, f"{self.command.name} {text}")
 
 
 async def _all_done(tasks: Collection[asyncio.Task[None]], timeout_s: float) -> None:

@@ -18,13 +18,17 @@ from urllib.parse import urlsplit
 
 from cli import commands, redis_server
 from cli.commands import PROJECT_DIR, Command
-from cli.log import Log
+from cli.log import OURSELVES, Log
 from cli.running import Run, ask_ready, remove_run, write_run
 from cli.settings import UpSettings
 from cli.supervisor import Failure, Supervisor
 
 READY_WITHIN_S = 60.0
 REDIS_WITHIN_S = 10.0
+SECOND_SIGNAL_AFTER_S = 0.5
+"""make and timeout pass a signal on that has reached us already: those two are one."""
+ROOT_IS_FINE = "ignore:You're running the worker with superuser"
+"""Celery warns of root for the sake of pickle, which no queue of ours accepts."""
 POOLS = ("prefork", "threads", "solo")
 
 
@@ -55,9 +59,7 @@ def make_plan(settings: UpSettings, env: Mapping[str, str]) -> Plan:
     return Plan([api, *workers], [Command("flower", flower)] if settings.flower_port else [])
 
 
-def run_up(
-    settings: UpSettings, ready_within_s: float = READY_WITHIN_S, make_plan: MakePlan = make_plan
-) -> int:
+def run_up(settings: UpSettings, ready_within_s: float = READY_WITHIN_S, make_plan: MakePlan = make_plan) -> int:
     """Start all, wait for Ctrl-C or SIGTERM, end all. The exit code is 0 unless something failed."""
     log = Log()
     log.hide(*settings.secrets)
@@ -89,6 +91,7 @@ class Up:
             "CUELINE_PORT": str(self._settings.port),
             "CUELINE_DATA_DIR": str(self._settings.data_dir),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), ROOT_IS_FINE))),
         }
         supervisor = Supervisor(self._log, {**os.environ, **own}, PROJECT_DIR)
         self._listen_to_signals(supervisor)
@@ -97,7 +100,7 @@ class Up:
         await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not work.done():
-            self._log.say("cueline", "stopping")
+            self._log.say(OURSELVES, "stopping")
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             try:
@@ -108,7 +111,7 @@ class Up:
             finally:
                 await supervisor.stop()
                 remove_run(self._settings.data_dir)
-                self._log.say("cueline", "stopped")
+                self._log.say(OURSELVES, "stopped")
         return 0
 
     async def _start_and_watch(self, supervisor: Supervisor) -> None:
@@ -136,14 +139,14 @@ class Up:
                 version = await asyncio.to_thread(redis_server.ask_version, url)
             except ConnectionError as error:
                 raise CannotStart(f"CUELINE_REDIS_URL: no Redis at {shown}: {error}") from error
-            self._log.say("cueline", f"using Redis {version} at {shown}")
+            self._log.say(OURSELVES, f"using Redis {version} at {shown}")
             return url
         if (found := redis_server.find_program()) is None:
             raise CannotStart("found no Redis: install redis-server (6.2 or newer) or set CUELINE_REDIS_URL")
         program, version = found
         port, password = redis_server.free_port(), redis_server.new_password()
         self._log.hide(password)
-        self._log.say("cueline", f"starting a private Redis ({Path(program).name} {version}), port {port}")
+        self._log.say(OURSELVES, f"starting a private Redis ({Path(program).name} {version}), port {port}")
         command = redis_server.command(program, port, password, self._settings.data_dir)
         supervisor.start(command, needed_by_others=True)
         url = redis_server.make_url(port, password)
@@ -159,28 +162,28 @@ class Up:
                 return
             if loop.time() - told >= 10:
                 told = loop.time()
-                self._log.say("cueline", f"not ready after {told - started:.0f} s: {self._reason}")
+                self._log.say(OURSELVES, f"not ready after {told - started:.0f} s: {self._reason}")
             await asyncio.sleep(0.1)
 
     def _say_ready(self, flower_url: str) -> None:
         settings = self._settings
         if flower_url:
-            self._log.say("cueline", f"the queue, in Flower: {flower_url}")
+            self._log.say(OURSELVES, f"the queue, in Flower: {flower_url}")
         if os.environ.get("SSH_CONNECTION") or settings.local_url != settings.url:
             tunnel = f"ssh -L {settings.port}:127.0.0.1:{settings.port} THIS_MACHINE"
-            self._log.say(
-                "cueline", "browsers give the microphone to https and to localhost only; from another"
-            )
-            self._log.say("cueline", f"machine use a proxy with TLS, or: {tunnel}")
-        self._log.say("cueline", "Ctrl-C stops everything")
+            self._log.say("cueline", "browsers give the microphone to https and to localhost only; from another")
+            self._log.say(OURSELVES, f"machine use a proxy with TLS, or: {tunnel}")
+        self._log.say(OURSELVES, "Ctrl-C stops everything")
         self._log.line(f"ready {settings.url}")
 
     def _listen_to_signals(self, supervisor: Supervisor) -> None:
         loop = asyncio.get_running_loop()
+        first_at: list[float] = []
 
         def on_signal() -> None:
-            if self._stop.is_set():
-                self._log.say("cueline", "stopping at once")
+            first_at.append(loop.time())
+            if loop.time() - first_at[0] > SECOND_SIGNAL_AFTER_S:
+                self._log.say(OURSELVES, "stopping at once")
                 supervisor.kill()
             self._stop.set()
 
@@ -198,9 +201,7 @@ async def _unless_failed(
     """
     waiting, failing = asyncio.create_task(wait), asyncio.create_task(supervisor.failed())
     try:
-        done, _ = await asyncio.wait(
-            (waiting, failing), timeout=within_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait((waiting, failing), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         if failing in done:
             raise failing.result()
         if not done:
@@ -224,9 +225,7 @@ async def _wait_for_redis(url: str) -> None:
 def _ask_pool(env: Mapping[str, str]) -> str:
     """The Celery pool that the configured engine needs. The worker's side knows; we must not load it."""
     argv = commands.here(("workers.pool",))
-    asked = subprocess.run(
-        argv, capture_output=True, text=True, env=env, cwd=PROJECT_DIR, timeout=60, check=False
-    )
+    asked = subprocess.run(argv, capture_output=True, text=True, env=env, cwd=PROJECT_DIR, timeout=60, check=False)
     if asked.returncode or asked.stdout.strip() not in POOLS:
         why = (asked.stderr or asked.stdout).strip().rpartition("\n")[2]
         raise CannotStart(f"CUELINE_TTS_ENGINE: {why}")
@@ -239,18 +238,16 @@ def _claim_ports(settings: UpSettings, log: Log) -> UpSettings:
         settings = replace(settings, port=redis_server.free_port(settings.host))
     if problem := redis_server.port_problem(settings.host, settings.port):
         place = f"{settings.host}:{settings.port}"
-        raise CannotStart(
-            f"CUELINE_PORT: cannot listen on {place}: {problem}; stop what does, or set another"
-        )
+        raise CannotStart(f"CUELINE_PORT: cannot listen on {place}: {problem}; stop what does, or set another")
     taken = settings.flower_port and redis_server.port_problem("127.0.0.1", settings.flower_port)
     if taken and settings.flower_port_chosen:
         raise CannotStart(f"CUELINE_FLOWER_PORT: cannot listen on {settings.flower_port}: {taken}")
     if taken:
-        log.say("cueline", f"port {settings.flower_port} is taken, so Flower gets another")
+        log.say(OURSELVES, f"port {settings.flower_port} is taken, so Flower gets another")
         settings = replace(settings, flower_port=redis_server.free_port())
     return settings
 
 
 def _say_lines(log: Log, text: str) -> None:
     for line in text.splitlines():
-        log.say("cueline", line)
+        log.say(OURSELVES, line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from collections.abc import Callable
@@ -33,7 +34,7 @@ EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text()
         ({"CUELINE_LOG_LEVEL": "loud"}, "CUELINE_LOG_LEVEL"),
         ({"CUELINE_API_KEYS": "short"}, "CUELINE_API_KEYS"),
         ({"CUELINE_DATA_DIR": "/proc/nowhere"}, "CUELINE_DATA_DIR"),
-        ({"CUELINE_HOST": "0.0.0.0"}, "CUELINE_HOST"),
+        ({"CUELINE_HOST": "192.0.2.1"}, "CUELINE_HOST"),
         ({"SUPABASE_URL": "https://x.supabase.co"}, "SUPABASE_URL"),
     ],
     ids=lambda value: value if isinstance(value, str) else "=".join(*value.items()),
@@ -87,7 +88,7 @@ def test_the_example_lists_every_setting_and_nothing_else() -> None:
 
 def test_the_example_says_of_every_setting_what_it_is() -> None:
     lines = EXAMPLE.splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if re.match(r"#?[A-Z][A-Z0-9_]*=", line):
             assert re.match(r"# \S.{8,}", before), line
 
