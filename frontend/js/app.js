@@ -3,34 +3,27 @@
  * Knows no byte of a frame, no sample and no element that another file draws.
  */
 import { chatMessage, eventToDate, interruptMessage, playedMessage, resumeMessage } from './protocol.js';
-import { canInterrupt, mergeServerState, nextState } from './states.js';
+import { canInterrupt, nextState } from './states.js';
 import { isConnected, lastEvent, send, startConnection, useAccessKey } from './websocket.js';
 import { endTurn, hasWorklets, isSounding, newestFrame, playFrame, resetPlayer, setVolume, stopTurn, unlockAudio } from './audio-player.js';
 import {
-  closeConversation, renderCaption, renderFirstSound, renderLevel, renderReplyText, renderSentence, renderState, renderTurnEnd,
-  renderUserText, renderWaiting,
-} from './chatui.js';
-import { renderJob, renderSummary, showQueue } from './voice-queue.js';
-import { askAccessKey, showBanner, showNotice, showToast } from './notices.js';
+  closeTurn, cutTurn, cutUnheardTurn, endSentence, explainFailure, forgetTurns, hasSoundToCome, isUnheard, knownTurn,
+  moveSentence, newestTurn, runningTurn, showQueueOf, startSentence, turnOf, updateSentence,
+} from './turns.js';
+import { renderFirstSound, renderLevel, renderReplyText, renderState, renderUserText, renderWaiting } from './chatui.js';
+import { askAccessKey, renderConnection, renderLatency, showBanner, showNotice, showToast } from './notices.js';
+import { emptyTextBox, giveTextBack } from './text-box.js';
 
 const INTERRUPTED_MS = 200;
 const PLAYED_EVERY_MS = 1000;
 const TICK_MS = 1000;
-const MOST_TURNS = 200;
 
-const form = document.getElementById('chat');
-const textBox = document.getElementById('text');
-const sendButton = document.getElementById('send');
 const interruptButton = document.getElementById('interrupt');
 const volumeSlider = document.getElementById('volume');
-const connection = document.getElementById('connection');
-const connectionWord = document.getElementById('connection-word');
-const latency = document.getElementById('latency');
 
 let state = 'offline';
 let stateSince = 0;
 let sessionId = null;
-let newestTurn = -1;
 let playingTurn = null;
 let isWaitingForTurn = false;
 let wantsInterrupt = false;
@@ -38,7 +31,6 @@ let unconfirmed = null;
 let sentAt = null;
 let reportedMs = 0;
 let closeSoundToast = null;
-const turns = new Map();
 
 const handlers = {
   session: handleSession,
@@ -64,55 +56,9 @@ function setState(next, speaker = '') {
 
 /** Bring the state back to what is true: someone is heard, a turn is awaited, or nothing is going on. */
 function settle() {
-  if (playingTurn !== null) setState(nextState(state, 'speech'), speakerNow());
-  else if (isWaitingForTurn || hasRunningTurn()) setState(nextState(nextState(state, 'done'), 'send'));
-  else if (!hasSoundToCome()) setState(nextState(state, 'done'));
-}
-
-function hasRunningTurn() {
-  return [...turns.values()].some((turn) => turn.isStarted && !turn.isEnded && !turn.isCut);
-}
-
-function hasSoundToCome() {
-  return isSounding() && [...turns.values()].some((turn) => turn.hasFrames && !turn.isHeard && !turn.isCut);
-}
-
-function speakerNow() {
-  const { playing } = turnOf(playingTurn);
-  return playing?.character ?? '';
-}
-
-function turnOf(number) {
-  const known = turns.get(number);
-  if (known) return known;
-  const turn = {
-    number, isStarted: false, isEnded: false, isCut: false, hasFrames: false, isSpeechEnded: false, isHeard: false,
-    playing: null, sentences: new Map(),
-  };
-  turns.set(number, turn);
-  newestTurn = Math.max(newestTurn, number);
-  if (turns.size > MOST_TURNS) turns.delete(turns.keys().next().value);
-  if (playingTurn === null) showQueue(number, []);
-  return turn;
-}
-
-function sentenceOf(turn, number) {
-  const known = turn.sentences.get(number);
-  if (known) return known;
-  const sentence = { number, text: '', character: '', status: 'queued', durationMs: null, heardMs: 0, reason: '', attempt: 0, hasFailed: false };
-  turn.sentences.set(number, sentence);
-  return sentence;
-}
-
-function renderSentenceOf(turn, sentence) {
-  if (sentence.text) renderSentence(turn.number, sentence);
-  renderJob(turn.number, sentence);
-  renderSummary([...turn.sentences.values()]);
-}
-
-function setStatus(turn, sentence, status) {
-  sentence.status = status;
-  renderSentenceOf(turn, sentence);
+  if (playingTurn !== null) setState(nextState(state, 'speech'), turnOf(playingTurn).playing?.character);
+  else if (isWaitingForTurn || runningTurn() !== null) setState(nextState(nextState(state, 'done'), 'send'));
+  else if (!isSounding() || !hasSoundToCome()) setState(nextState(state, 'done'));
 }
 
 function onSocketMessage({ detail: { message } }) {
@@ -123,7 +69,7 @@ function handleSession(message) {
   const isNew = sessionId !== null && (sessionId !== message.session_id || !message.resumed);
   if (isNew) beginAnew();
   sessionId = message.session_id;
-  if (message.resumed) send(resumeMessage(newestFrame(), lastEvent()));
+  if (message.resumed) send(resumeMessage(newestFrame(), lastEvent(), runningTurn()));
   renderConnection('online', 'Online');
   showBanner('');
   if (typeof message.notice === 'string') showNotice(message.notice);
@@ -134,25 +80,22 @@ function handleSession(message) {
 
 /** The server knows the old talk no more. */
 function beginAnew() {
-  turns.clear();
-  newestTurn = -1;
   playingTurn = null;
   resetPlayer();
-  closeConversation();
-  renderCaption('', 0, null);
+  forgetTurns();
 }
 
 function handlePartialTranscript({ turn, content, event }) {
-  renderUserText(turn ?? newestTurn + 1, content, false, eventToDate(event) ?? undefined);
+  renderUserText(turn ?? newestTurn() + 1, content, false, eventToDate(event));
 }
 
-function handleFinalTranscript({ turn, content, event }) {
-  if (unconfirmed?.text === content) unconfirmed = null;
-  renderUserText(turn ?? newestTurn + 1, content, true, eventToDate(event) ?? undefined);
+function handleFinalTranscript({ turn, content, id, event }) {
+  if (unconfirmed && unconfirmed.id === id) unconfirmed = null;
+  renderUserText(turn ?? newestTurn() + 1, content, true, eventToDate(event));
 }
 
 function handleTurn(message) {
-  const turn = turnOf(message.turn);
+  const turn = turnOf(message.turn, playingTurn);
   if (message.state === 'started') startTurn(turn);
   else if (message.state === 'ended') finishTurn(turn, message.reason);
 }
@@ -161,58 +104,35 @@ function startTurn(turn) {
   turn.isStarted = true;
   isWaitingForTurn = false;
   unconfirmed = null;
-  if (wantsInterrupt) cutTurn(turn, null);
-  if (wantsInterrupt) send(interruptMessage(turn.number, null));
+  if (wantsInterrupt) {
+    cutTurn(turn, null);
+    send(interruptMessage(turn.number, null));
+  }
   wantsInterrupt = false;
   settle();
 }
 
+/** A page that may not sound yet must not be left waiting: the text alone ends the turn, the sound is kept. */
 function finishTurn(turn, reason) {
   turn.isEnded = true;
   endSpeech(turn);
-  if (reason === 'interrupted' || reason === 'stopped') cutTurn(turn, null);
-  if (!hasSound(turn)) closeTurn(turn);
+  if ((reason === 'interrupted' || reason === 'stopped') && !turn.isCut) cutTurn(turn, null);
+  if (!isUnheard(turn)) closeTurn(turn);
+  else if (!isSounding()) closeTurn(turn, true);
   settle();
 }
 
-/** False too while the page may not sound yet: text alone must not leave it waiting. */
-function hasSound(turn) {
-  return turn.hasFrames && !turn.isHeard && !turn.isCut && isSounding();
-}
-
-/** Nothing of the turn is to be heard any more: what was not told otherwise has been said. */
-function closeTurn(turn) {
-  for (const sentence of turn.sentences.values()) {
-    if (sentence.status === 'ready' && !isHeld(turn)) setStatus(turn, sentence, 'played');
-    if (sentence.status === 'queued' || sentence.status === 'synthesizing') setStatus(turn, sentence, 'skipped');
-  }
-  renderTurnEnd(turn.number, turn.isCut);
-}
-
-function isHeld(turn) {
-  return turn.hasFrames && !turn.isHeard && !isSounding();
-}
-
 function handleReplyText({ turn, character, content, is_complete: isComplete, event }) {
-  turnOf(turn);
-  renderReplyText(turn, character ?? '', content, isComplete === true, eventToDate(event) ?? undefined);
+  turnOf(turn, playingTurn);
+  renderReplyText(turn, character ?? '', content, isComplete === true, eventToDate(event));
 }
 
 function handleSentence(message) {
-  const turn = turnOf(message.turn);
-  const sentence = sentenceOf(turn, message.sentence);
-  sentence.text = message.text || sentence.text;
-  sentence.character = message.character ?? sentence.character;
-  sentence.durationMs = message.duration_ms ?? sentence.durationMs;
-  sentence.attempt = message.attempt ?? sentence.attempt;
-  sentence.hasFailed = message.state === 'failed';
-  sentence.status = mergeServerState(sentence.status, message.state);
-  if (turn.isCut && sentence.status !== 'failed') sentence.status = cutStatus(sentence);
-  renderSentenceOf(turn, sentence);
+  updateSentence(turnOf(message.turn, playingTurn), message);
 }
 
 function handleSpeechEnd(message) {
-  endSpeech(turnOf(message.turn));
+  endSpeech(turnOf(message.turn, playingTurn));
 }
 
 function endSpeech(turn) {
@@ -222,83 +142,54 @@ function endSpeech(turn) {
 }
 
 /** The server says stop: another page of this session, another message, or the voice of the person. */
-async function handleSpeechStop(message) {
-  const turn = turns.get(message.turn ?? newestTurn);
-  if (!turn || turn.isCut) return;
-  await stopSpeech(turn);
+function handleSpeechStop(message) {
+  const turn = knownTurn(message.turn ?? playingTurn ?? newestTurn());
+  const hasMore = turn && (isUnheard(turn) || !turn.isEnded);
+  if (hasMore && !turn.isCut) stopSpeech(turn);
 }
 
-/** Silence within 10 ms, then what was heard is known. */
+/** Silence within 10 ms; then what was heard is known: {sentence, ms}, or null. */
 async function stopSpeech(turn) {
-  const wasPlaying = playingTurn === turn.number;
   turn.isCut = true;
   const stopping = stopTurn(turn.number);
-  if (wasPlaying) playingTurn = null;
-  setState(nextState(state, 'interrupt'));
-  setTimeout(settle, INTERRUPTED_MS);
+  if (playingTurn === turn.number) playingTurn = null;
+  showInterrupted();
   const heard = await stopping;
   cutTurn(turn, heard);
   return heard;
 }
 
-/** heard: {sentence, ms} or null when nothing of the turn was (or when another message has told it). */
-function cutTurn(turn, heard) {
-  turn.isCut = true;
-  turn.playing = null;
-  for (const sentence of turn.sentences.values()) {
-    if (heard?.sentence === sentence.number && sentence.status !== 'played') sentence.heardMs = heard.ms;
-    sentence.status = cutStatus(sentence);
-    renderSentenceOf(turn, sentence);
-  }
-  renderTurnEnd(turn.number, true);
-  renderCaption('', 0, null);
+function showInterrupted() {
+  setState(nextState(state, 'interrupt'));
+  setTimeout(settle, INTERRUPTED_MS);
 }
 
-function cutStatus({ status, heardMs }) {
-  if (status === 'played' || status === 'interrupted' || status === 'failed') return status;
-  return heardMs > 0 ? 'interrupted' : 'skipped';
-}
-
-/** Tells a page that did not hear the turn itself how far it went. */
 function handleInterrupted({ turn: number, heard }) {
-  const turn = turns.get(number);
-  if (!turn || turn.hasFrames || !heard) return;
-  for (const sentence of turn.sentences.values()) {
-    if (sentence.number < heard.sentence && sentence.status !== 'failed') sentence.status = 'played';
-    if (sentence.number === heard.sentence) sentence.status = 'ready';
-  }
-  cutTurn(turn, heard);
+  const turn = knownTurn(number);
+  if (turn && heard && !turn.hasFrames) cutUnheardTurn(turn, heard);
 }
 
-function handleError({ code, message, turn: number, sentence: sentenceNumber }) {
+function handleError({ code, message, turn, sentence }) {
   showToast(message, { code, isError: true });
-  const turn = turns.get(number);
-  const sentence = turn?.sentences.get(sentenceNumber);
-  if (sentence) {
-    sentence.reason = message;
-    renderSentenceOf(turn, sentence);
-  }
-  if (number === undefined) giveTextBack();
+  explainFailure(knownTurn(turn), sentence, message);
+  if (turn === undefined && unconfirmed) takeTextBack();
 }
 
-/** A message that was refused is not lost. */
-function giveTextBack() {
-  if (!unconfirmed) return;
-  if (!textBox.value) textBox.value = unconfirmed.text;
+function takeTextBack() {
+  giveTextBack(unconfirmed.text);
   unconfirmed = null;
   isWaitingForTurn = false;
   settle();
 }
 
 function onSocketFrame({ detail: { frame } }) {
-  const turn = turnOf(frame.turn);
-  if (turn.isCut || !playFrame(frame)) return;
-  turn.hasFrames = true;
+  const turn = turnOf(frame.turn, playingTurn);
+  if (playFrame(frame)) turn.hasFrames = true;
 }
 
 function onStreamStart({ detail }) {
   playingTurn = detail.turn;
-  showQueue(detail.turn, [...turnOf(detail.turn).sentences.values()]);
+  showQueueOf(turnOf(detail.turn));
   if (sentAt !== null) renderFirstSound(performance.now() - sentAt);
   sentAt = null;
 }
@@ -306,20 +197,16 @@ function onStreamStart({ detail }) {
 function onSentenceStart({ detail }) {
   const turn = turnOf(detail.turn);
   if (turn.isCut) return;
-  const sentence = sentenceOf(turn, detail.sentence);
-  turn.playing = sentence;
   reportedMs = 0;
-  setStatus(turn, sentence, 'playing');
-  renderCaption(sentence.text, 0, sentence.durationMs);
+  startSentence(turn, detail.sentence);
   settle();
 }
 
+/** A position that comes after the cut would bring caption and meter back. */
 function onPosition({ detail }) {
   const turn = turnOf(detail.turn);
   if (turn.isCut || turn.playing?.number !== detail.sentence) return;
-  turn.playing.heardMs = detail.ms;
-  renderJob(turn.number, turn.playing);
-  renderCaption(turn.playing.text, detail.ms, turn.playing.durationMs);
+  moveSentence(turn, detail.ms);
   renderLevel(detail.level);
   if (detail.ms - reportedMs >= PLAYED_EVERY_MS) reportPlayed(detail);
 }
@@ -327,9 +214,7 @@ function onPosition({ detail }) {
 function onSentenceEnd({ detail }) {
   const turn = turnOf(detail.turn);
   if (turn.isCut) return;
-  const sentence = sentenceOf(turn, detail.sentence);
-  if (detail.ms > 0) sentence.durationMs = sentence.heardMs = detail.ms;
-  setStatus(turn, sentence, detail.isFailed || sentence.hasFailed ? 'failed' : 'played');
+  endSentence(turn, detail.sentence, detail.ms, detail.isFailed);
   if (detail.ms > 0) reportPlayed(detail);
 }
 
@@ -341,16 +226,15 @@ function reportPlayed({ turn, sentence, ms }) {
 function onStreamStop({ detail }) {
   const turn = turnOf(detail.turn);
   turn.isHeard = true;
-  turn.playing = null;
   if (playingTurn === detail.turn) playingTurn = null;
   closeTurn(turn);
-  renderCaption('', 0, null);
+  const newest = knownTurn(newestTurn());
+  if (playingTurn === null) showQueueOf(newest);
   settle();
 }
 
 function onAudioBlocked() {
-  if (closeSoundToast) return;
-  closeSoundToast = showToast('Your browser keeps the sound off until you touch the page.', {
+  closeSoundToast ??= showToast('Your browser keeps the sound off until you touch the page.', {
     code: 'sound_blocked', action: { word: 'Turn on sound', run: unlockAudio },
   });
 }
@@ -360,18 +244,14 @@ function onAudioRunning() {
   closeSoundToast = null;
 }
 
-function onSubmit(event) {
-  event.preventDefault();
+function onTextGiven({ detail: { text } }) {
   unlockAudio();
-  const text = textBox.value.trim();
-  if (!text) return;
   if (isConnected()) sendText(text);
   else showToast('Not connected. Your text stays in the box.', { code: 'not_connected' });
 }
 
 async function sendText(text) {
-  textBox.value = '';
-  fitTextBox();
+  emptyTextBox();
   await interrupt();
   unconfirmed = { text, id: newId() };
   isWaitingForTurn = true;
@@ -390,51 +270,18 @@ function newId() {
 /** The one way to cut a reply, whoever asks for it: silence, the page, then the server with what was heard. */
 async function interrupt() {
   if (!canInterrupt(state)) return;
-  const turn = turns.get(playingTurn ?? newestTurn);
+  const turn = knownTurn(playingTurn ?? newestTurn());
   const isKnown = turn && !turn.isCut && !isWaitingForTurn;
   wantsInterrupt = !isKnown;
   isWaitingForTurn = false;
-  if (isKnown) {
-    send(interruptMessage(turn.number, await stopSpeech(turn)));
-    return;
-  }
-  setState(nextState(state, 'interrupt'));
-  setTimeout(settle, INTERRUPTED_MS);
-  send(interruptMessage(null, null));
+  if (!isKnown) showInterrupted();
+  const heard = isKnown ? await stopSpeech(turn) : null;
+  send(interruptMessage(isKnown ? turn.number : null, heard));
 }
 
 function onKeyDown(event) {
-  if (event.key === 'Escape' && !document.querySelector('dialog[open]')) interrupt();
-  else unlockAudio();
-}
-
-/** Enter that ends the choice of a word (input methods) is no sending; keyCode 229 is how Safari says so. */
-function onTextKey(event) {
-  if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  event.preventDefault();
-  form.requestSubmit();
-}
-
-/** Where CSS cannot grow the box by itself. */
-function fitTextBox() {
-  if (CSS.supports('field-sizing', 'content')) return;
-  textBox.style.height = 'auto';
-  textBox.style.height = `${textBox.scrollHeight}px`;
-}
-
-/** On a phone the keyboard would hide the reply. */
-function onSendTouch(event) {
-  if (event.pointerType === 'touch') textBox.blur();
-}
-
-function renderConnection(kind, word) {
-  connection.dataset.connection = kind;
-  connectionWord.textContent = word;
-  if (kind !== 'online') latency.textContent = '';
-}
-
-function onLatency({ detail }) {
-  latency.textContent = `${Math.round(detail.ms)} ms`;
+  if (event.key !== 'Escape') unlockAudio();
+  else if (!document.querySelector('dialog[open]')) interrupt();
 }
 
 function onLost() {
@@ -450,7 +297,7 @@ function onTick() {
 function listen() {
   document.addEventListener('socket_message', onSocketMessage);
   document.addEventListener('socket_frame', onSocketFrame);
-  document.addEventListener('socket_latency', onLatency);
+  document.addEventListener('socket_latency', ({ detail }) => renderLatency(detail.ms));
   document.addEventListener('socket_lost', onLost);
   document.addEventListener('access_needed', ({ detail }) => askAccessKey(detail.wasRefused));
   document.addEventListener('access_given', ({ detail }) => useAccessKey(detail.key));
@@ -461,12 +308,9 @@ function listen() {
   document.addEventListener('audio_stream_stop', onStreamStop);
   document.addEventListener('audio_blocked', onAudioBlocked);
   document.addEventListener('audio_running', onAudioRunning);
+  document.addEventListener('text_given', onTextGiven);
   document.addEventListener('keydown', onKeyDown);
   document.addEventListener('click', unlockAudio);
-  form.addEventListener('submit', onSubmit);
-  textBox.addEventListener('keydown', onTextKey);
-  textBox.addEventListener('input', fitTextBox);
-  sendButton.addEventListener('pointerup', onSendTouch);
   interruptButton.addEventListener('click', interrupt);
   volumeSlider.addEventListener('input', () => setVolume(Number(volumeSlider.value)));
 }

@@ -7,6 +7,7 @@ import { stateToWords } from './states.js';
 
 const MOST_TURNS = 200;
 const NEAR_END_PX = 80;
+const ANNOUNCE_AFTER_MS = 250;
 
 const transcript = document.getElementById('transcript');
 const welcome = document.getElementById('welcome');
@@ -27,12 +28,20 @@ let playingSpan = null;
 let isFollowing = true;
 let expectedTop = 0;
 let frameRequest = 0;
+let announceTimer = 0;
 
 export function renderState(state, speaker) {
   document.body.dataset.state = state;
   stateIcon.setAttribute('href', `#icon-${state}`);
-  announcer.textContent = stateWord.textContent = stateToWords(state, { speaker });
+  stateWord.textContent = stateToWords(state, { speaker });
   if (state !== 'speaking') meter.style.setProperty('--level', 0);
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(announceState, ANNOUNCE_AFTER_MS);
+}
+
+/** Only a state that lasts is read aloud: a talk that is replayed after a reload runs through dozens. */
+function announceState() {
+  announcer.textContent = stateWord.textContent;
 }
 
 /** The seconds of waiting are for the eye only: a screen reader that counts aloud helps nobody. */
@@ -139,12 +148,18 @@ function viewOf(turn) {
   const section = document.createElement('section');
   section.className = 'turn';
   section.dataset.turn = turn;
-  transcript.append(section);
+  transcript.insertBefore(section, sectionAfter(turn));
   const view = { section, replies: [], places: new Map() };
   views.set(turn, view);
   welcome.hidden = true;
   trimTurns();
   return view;
+}
+
+/** Old turns may come after a new one: they are replayed. */
+function sectionAfter(turn) {
+  const later = [...views.keys()].filter((number) => number > turn);
+  return later.length ? views.get(Math.min(...later)).section : null;
 }
 
 /** A long talk must not fill the memory: the oldest turns leave the page. */
@@ -168,7 +183,7 @@ export function closeConversation() {
   transcript.append(line);
 }
 
-function addMessage(turn, kind, name, date = new Date()) {
+function addMessage(turn, kind, name, date) {
   const article = document.createElement('article');
   const head = document.createElement('header');
   const who = document.createElement('strong');
@@ -177,7 +192,7 @@ function addMessage(turn, kind, name, date = new Date()) {
   article.className = `message ${kind}`;
   body.className = 'words';
   who.textContent = name;
-  time.textContent = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  time.textContent = (date ?? new Date()).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   head.append(who, time);
   article.append(head, body);
   viewOf(turn).section.append(article);

@@ -1,10 +1,13 @@
 /**
- * What the page tells a person outside the conversation: toasts, the banner, the notice, the access dialog.
+ * What the page tells a person outside the conversation: connection, toasts, banner, notice, access dialog.
  * Knows nothing of the wire or of sound.
  */
 const TOAST_MS = 8000;
 const MOST_TOASTS = 3;
 
+const connection = document.getElementById('connection');
+const connectionWord = document.getElementById('connection-word');
+const latency = document.getElementById('latency');
 const toasts = document.getElementById('toasts');
 const banner = document.getElementById('banner');
 const notice = document.getElementById('notice');
@@ -17,8 +20,20 @@ const accessKey = document.getElementById('access-key');
 
 let closedNotice = '';
 
+/** kind: connecting, online or offline. */
+export function renderConnection(kind, word) {
+  connection.dataset.connection = kind;
+  connectionWord.textContent = word;
+  if (kind !== 'online') latency.textContent = '';
+}
+
+export function renderLatency(ms) {
+  latency.textContent = `${Math.round(ms)} ms`;
+}
+
 /** action: {word, run}, a button in the toast. Returns what takes it away. */
 export function showToast(text, { code = '', isError = false, action = null } = {}) {
+  [...toasts.children].find((shown) => shown.firstElementChild.textContent === text)?.remove();
   const toast = document.createElement('div');
   toast.className = isError ? 'toast error' : 'toast';
   toast.dataset.code = code;

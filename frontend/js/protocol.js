@@ -115,9 +115,13 @@ export function interruptMessage(turn, heard) {
   return { type: 'interrupt', ...(turn !== null && { turn }), ...(heard && { heard }) };
 }
 
-/** The last frame and the last event this page has; without a frame no old sound comes back. */
-export function resumeMessage(frame, event) {
-  const place = frame && { turn: frame.turn, sentence: frame.sentence, part: frame.part };
+/**
+ * The last frame and the last event this page has. A turn alone: nothing of its sound has come yet, and all of it is
+ * wanted; without either no old sound comes back.
+ */
+export function resumeMessage(frame, event, runningTurn = null) {
+  const turn = runningTurn === null ? null : { turn: runningTurn };
+  const place = frame ? { turn: frame.turn, sentence: frame.sentence, part: frame.part } : turn;
   return { type: 'resume', ...place, event: event || '0-0' };
 }
 

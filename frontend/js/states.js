@@ -15,7 +15,7 @@ const TRANSITIONS = {
 /** An event that a state does not know leaves it as it is. */
 export function nextState(state, event) {
   if (event === 'lost') return 'offline';
-  return TRANSITIONS[state]?.[event] ?? state;
+  return Object.hasOwn(TRANSITIONS[state], event) ? TRANSITIONS[state][event] : state;
 }
 
 export function canInterrupt(state) {
@@ -39,7 +39,7 @@ const HEARD_STATUSES = ['playing', 'played', 'interrupted', 'skipped'];
 /** The ear knows better: what the server says never replaces what the worklet has reported. */
 export function mergeServerState(status, serverState) {
   if (HEARD_STATUSES.includes(status)) return status;
-  return SERVER_STATUSES[serverState] ?? status;
+  return Object.hasOwn(SERVER_STATUSES, serverState) ? SERVER_STATUSES[serverState] : status;
 }
 
 /** True while a sentence can still be heard. */

@@ -27,7 +27,7 @@ export function showQueue(turn, sentences) {
   entries.clear();
   list.replaceChildren();
   for (const sentence of sentences) renderJob(turn, sentence);
-  renderSummary([]);
+  renderSummary(turn, sentences);
 }
 
 export function renderJob(turn, sentence) {
@@ -45,7 +45,8 @@ export function renderJob(turn, sentence) {
 }
 
 /** The number of sentences that can still be heard. */
-export function renderSummary(sentences) {
+export function renderSummary(turn, sentences) {
+  if (turn !== shownTurn) return;
   const toCome = sentences.filter(({ status }) => isToCome(status)).length;
   summary.textContent = toCome ? `${toCome} to go` : '';
   badge.textContent = toCome;

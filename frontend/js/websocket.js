@@ -15,6 +15,7 @@ const STORAGE_KEY = 'cueline.session';
 
 let socket = null;
 let hasOpened = false;
+let hasSession = false;
 let attempt = 0;
 let retryTimer = 0;
 let leastDelayMs = 0;
@@ -80,7 +81,7 @@ function askForKey() {
 
 function openSocket(url) {
   if (socket) forgetSocket();
-  hasOpened = false;
+  hasOpened = hasSession = false;
   socket = new WebSocket(url, SUBPROTOCOL);
   socket.binaryType = 'arraybuffer';
   socket.onopen = onOpen;
@@ -92,6 +93,7 @@ function forgetSocket() {
   socket.onopen = socket.onmessage = socket.onclose = null;
   socket.close();
   socket = null;
+  hasSession = false;
 }
 
 function onOpen() {
@@ -119,14 +121,26 @@ function onText(text) {
     counts.problems[problem] = (counts.problems[problem] ?? 0) + 1;
     return;
   }
+  if (message.type === 'error') onErrorMessage(message);
   if (message.type === 'pong') announce('socket_latency', { ms: performance.now() - (message.t ?? performance.now()) });
   else if (message.type === 'session') onSession(message);
-  else if (isNews(message)) announce('socket_message', { message });
+  else if (!isGoneSession(message) && isNews(message)) announce('socket_message', { message });
+}
+
+/** A session that is gone is no error for a person, but a new start. */
+function onErrorMessage(message) {
+  if (message.retry_after_s > 0) leastDelayMs = message.retry_after_s * 1000;
+  if (isGoneSession(message)) forgetSession();
+}
+
+function isGoneSession({ code }) {
+  return code === 'session_unknown' && !hasSession;
 }
 
 /** The state of the line, not an entry of the log: it neither counts as seen nor is it ever left out. */
 function onSession(message) {
   attempt = leastDelayMs = 0;
+  hasSession = true;
   if (message.session_id !== sessionId) {
     seenEvents.clear();
     newestEvent = null;
@@ -138,7 +152,6 @@ function onSession(message) {
 
 /** A message may reach us twice, live and replayed; it is told once. */
 function isNews(message) {
-  if (message.type === 'error' && message.retry_after_s > 0) leastDelayMs = message.retry_after_s * 1000;
   if (typeof message.event !== 'string') return true;
   if (seenEvents.has(message.event)) {
     counts.repeatedEvents += 1;
@@ -155,24 +168,22 @@ export function lastEvent() {
   return newestEvent;
 }
 
-/** True when the message left this page. */
+/** Lost without a word while there is no session: nothing may come before resume. */
 export function send(message) {
-  if (!isConnected()) return false;
-  socket.send(JSON.stringify(message));
-  return true;
+  if (isConnected()) socket.send(JSON.stringify(message));
 }
 
 export function isConnected() {
-  return socket?.readyState === 1;
+  return hasSession && socket?.readyState === 1;
 }
 
 function sendPing() {
-  send({ type: 'ping', t: performance.now() });
+  socket.send(JSON.stringify({ type: 'ping', t: performance.now() }));
 }
 
 /** A line that is dead without a word (a laptop that slept) is noticed by its silence. */
 function onPingTime() {
-  if (!isConnected()) return;
+  if (socket?.readyState !== 1) return;
   if (unansweredPings >= MOST_UNANSWERED) {
     forgetSocket();
     retryLater();
@@ -184,6 +195,7 @@ function onPingTime() {
 
 async function onClose() {
   socket = null;
+  hasSession = false;
   if (hasOpened) retryLater();
   else await onRefused();
 }
