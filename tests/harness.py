@@ -212,10 +212,15 @@ class Client:
                 if isinstance(got, dict) and got["type"] == kind and all(got.get(k) == v for k, v in fields.items()):
                     return got
 
+    async def have(self, kind: str, timeout_s: float = 20.0, **fields: Any) -> Message:
+        """The same, but one that came earlier will do."""
+        found = self.messages(kind, **fields)
+        return found[0] if found else await self.until(kind, timeout_s, **fields)
+
     async def ask(self, text: str, timeout_s: float = 30.0, **fields: Any) -> int:
         """Say something and receive until the turn has ended; returns its number."""
         await self.send(type="chat", text=text, **fields)
-        started = await self.until("final_transcript", timeout_s, content=text)
+        started = await self.until("final_transcript", timeout_s, content=text.strip())
         await self.until("turn", timeout_s, turn=started["turn"], state="ended")
         turn: int = started["turn"]
         return turn
@@ -243,5 +248,3 @@ def _answers(port: int) -> bool:
             return True
     except OSError:
         return False
-
-

@@ -271,7 +271,7 @@ class Connection:
             case Played():
                 session.played(message.turn, message.sentence, message.ms)
             case Ping():
-                self._tell(Pong(t=message.t))
+                self._listener.tell(Pong(t=message.t).to_json(session.id), at_once=True)
             case Start():
                 session.listen(find_character(message.character) if message.character else None)
                 raise ListeningUnavailable()

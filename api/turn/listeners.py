@@ -16,6 +16,7 @@ from contract.chunk import HEADER, Chunk, tombstone
 MAX_LAG_BYTES = 16 * 1024 * 1024
 """Five minutes of speech."""
 MAX_LAG_ITEMS = 50_000
+MAX_PRIVATE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,14 @@ class Listener:
     def __init__(self, log: Log, position: int) -> None:
         self._log = log
         self.position = position
-        self._private: deque[str] = deque()
+        self._private: deque[tuple[int, str]] = deque()
         self._wake = asyncio.Event()
         self.is_lost = False
 
-    def tell(self, text: str) -> None:
-        """Say something to this listener alone, before anything else."""
-        if len(self._private) < 1000:
-            self._private.append(text)
+    def tell(self, text: str, *, at_once: bool = False) -> None:
+        """Say something to this listener alone: after what everybody has been told until now, or at once."""
+        if len(self._private) < MAX_PRIVATE:
+            self._private.append((0 if at_once else self._log.end, text))
         self._wake.set()
 
     def wake(self) -> None:
@@ -58,8 +59,8 @@ class Listener:
         Raises: ListenerTooSlow when the log no longer has it.
         """
         while True:
-            if self._private:
-                return Item(self._private.popleft())
+            if self._private and self._private[0][0] <= self.position:
+                return Item(self._private.popleft()[1])
             if self.is_lost:
                 raise ListenerTooSlow()
             if (item := self._log.take(self)) is not None:
@@ -79,13 +80,18 @@ class Log:
         self._silenced: set[int] = set()
 
     @property
+    def end(self) -> int:
+        """Place of the next item."""
+        return self._base + len(self._items)
+
+    @property
     def listeners(self) -> int:
         """How many listen."""
         return len(self._listeners)
 
     def join(self) -> Listener:
         """A listener who hears what is said from now on."""
-        listener = Listener(self, self._base + len(self._items))
+        listener = Listener(self, self.end)
         self._listeners.add(listener)
         return listener
 
@@ -130,7 +136,7 @@ class Log:
         return Item(chunk=tombstone(chunk.turn, chunk.sentence, chunk.part, chunk.attempt)) if chunk.last else None
 
     def _trim(self) -> None:
-        slowest = min((listener.position for listener in self._listeners), default=self._base + len(self._items))
+        slowest = min((listener.position for listener in self._listeners), default=self.end)
         while self._base < slowest and self._items:
             self._size -= self._items.popleft().size
             self._base += 1

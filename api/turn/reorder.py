@@ -18,6 +18,7 @@ class ReorderBuffer:
     def __init__(self, after: tuple[int, int] | None = None) -> None:
         """`after` is the (sentence, part) that the listener already has."""
         self._held: dict[int, dict[int, Chunk]] = {}
+        self._after = after
         self._sentence, part = after or (0, -1)
         self._part = part + 1
 
@@ -39,6 +40,11 @@ class ReorderBuffer:
     def push(self, chunk: Chunk) -> list[Chunk]:
         """Take one chunk; return those whose turn has come, in order."""
         part = chunk.part
+        if chunk.last and (chunk.sentence, part) == self._after and self.position == (chunk.sentence, part + 1):
+            # The listener has the end of its sentence already: only now is it known to be one.
+            self._after = None
+            self._next_sentence()
+            return self._due()
         if chunk.failed and chunk.sentence == self._sentence:
             # The owner counted the parts it had seen; a few more may have been written before the stream was
             # closed. The end then takes the place that is due.

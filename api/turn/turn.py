@@ -27,7 +27,7 @@ from api.inbox import Inbox
 from api.streams import Streams, StreamsError
 from api.turn.dispatch import Dispatcher
 from api.turn.relay import Relay, SentenceFeed
-from api.turn.sentences import SentenceBuffer
+from api.turn.sentences import SentenceBuffer, open_fence
 from api.turn.spoken import spoken
 from api.turn.timing import SENTENCES, Timing
 from api.turn.tokens import Model, with_pauses
@@ -77,6 +77,8 @@ class Sentence:
 
     number: int
     text: str
+    fence: str = ""
+    """The code fence that the sentences before it left open."""
     feed: SentenceFeed | None = None
     is_over: bool = False
     timing: Timing = field(default_factory=Timing)
@@ -106,6 +108,7 @@ class Turn:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._jobs: list[asyncio.Task[None]] = []
         self._has_started_speaking = False
+        self._fence = ""
 
     async def run(self, prompt: list[dict[str, str]]) -> Reason:
         """Answer; returns why the turn ended. `turn{ended}` is left to the session."""
@@ -190,7 +193,8 @@ class Turn:
 
     def _add(self, texts: list[str]) -> None:
         for text in texts:
-            sentence = Sentence(len(self.sentences), text)
+            sentence = Sentence(len(self.sentences), text, self._fence)
+            self._fence = open_fence(text, self._fence)
             self.sentences.append(sentence)
             self._emit_state(sentence, "queued")
             self._jobs.append(asyncio.create_task(self._speak(sentence)))
@@ -208,7 +212,7 @@ class Turn:
     async def _speak_or_bury(self, sentence: Sentence, feed: SentenceFeed) -> None:
         number = sentence.number
         try:
-            if text := spoken(sentence.text):
+            if text := spoken(sentence.text, sentence.fence):
                 await self._parts.dispatcher.speak(
                     self._job(sentence, text), feed, lambda: self._relay.next_part(number)
                 )

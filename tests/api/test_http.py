@@ -1,0 +1,333 @@
+"""A conversation over HTTP alone: sessions, messages, the mirror, a turn's audio; and who gets in."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+import urllib.request
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.conftest import model_env
+from tests.fakes import FakeModelServer, counter_pcm
+from tests.harness import Stack, wait_until
+from tests.test_laws import expected_pcm
+
+Event = tuple[str, str, dict[str, object]]
+
+
+def read_events(
+    stack: Stack, session: str, until: str, query: str = "", headers: dict[str, str] | None = None
+) -> list[Event]:
+    """(id, event, data) of the mirror until an event whose data contains `until`."""
+    url = f"{stack.url}/api/sessions/{session}/events{query}"
+    found: list[Event] = []
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=20) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        assert answer.headers["X-Accel-Buffering"] == "no"
+        fields: dict[str, str] = {}
+        for raw in answer:
+            line = raw.decode().rstrip("\r\n")
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif "data" in fields:
+                found.append((fields["id"], fields["event"], json.loads(fields["data"])))
+                if until in fields["data"]:
+                    return found
+                fields = {}
+    return found
+
+
+def say(stack: Stack, text: str) -> tuple[str, int]:
+    status, session = stack.post("/api/sessions")
+    assert status == 201
+    status, answer = stack.post(f"/api/sessions/{session['id']}/messages", {"text": text})
+    assert status == 202
+    return session["id"], answer["turn"]
+
+
+def test_a_turn_is_heard_and_read_without_a_socket(stack: Stack) -> None:
+    session, turn = say(stack, "SAY 5 A sentence over HTTP. And a second one.")
+    status, body, headers = stack.request("GET", f"/api/sessions/{session}/turns/{turn}/audio?format=pcm")
+    assert (status, headers["Content-Type"]) == (200, "audio/pcm")
+    events = read_events(stack, session, '"ended"', "?after=0")
+    texts = [str(data["text"]) for _, kind, data in events if kind == "sentence" and data["state"] == "queued"]
+    assert body == b"".join(counter_pcm(text) for text in texts) != b""
+    assert [int(entry.split("-")[0]) for entry, _, _ in events] == list(range(1, len(events) + 1))
+    assert all(kind == data["type"] and entry == data["event"] for entry, kind, data in events)
+
+
+def test_audio_is_streamed_while_it_is_made(stack: Stack) -> None:
+    session, turn = say(stack, "SAY 150 The first sentence is here. " + "And more of it follows now. " * 4)
+    with urllib.request.urlopen(f"{stack.url}/api/sessions/{session}/turns/{turn}/audio", timeout=20) as answer:
+        head = answer.read(44)
+        assert answer.read(2000)
+        assert stack.get(f"/api/sessions/{session}")[1]["messages"][-1]["role"] == "user", "the reply is not over"
+        answer.read()
+    assert head[:4] == b"RIFF"
+
+
+def test_a_finished_turn_is_a_wav_of_known_length_and_replayable(stack: Stack) -> None:
+    session, turn = say(stack, "SAY Once more, with feeling. And again.")
+    events = read_events(stack, session, '"ended"', "?after=0")
+    texts = [str(data["text"]) for _, kind, data in events if kind == "sentence" and data["state"] == "queued"]
+    for _ in range(2):
+        body = stack.request("GET", f"/api/sessions/{session}/turns/{turn}/audio?format=wav")[1]
+        with wave.open(io.BytesIO(body)) as audio:
+            assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (24000, 1, 2)
+            assert audio.readframes(audio.getnframes()) == b"".join(counter_pcm(text) for text in texts)
+
+
+def test_the_mirror_resumes_after_the_last_event_with_nothing_lost_and_nothing_twice(stack: Stack) -> None:
+    session, _ = say(stack, "SAY One thing after another. And then a third.")
+    whole = read_events(stack, session, '"ended"', "?after=0")
+    half = whole[len(whole) // 2][0]
+    rest = read_events(stack, session, '"ended"', headers={"Last-Event-ID": half})
+    assert whole[: len(whole) // 2 + 1] + rest == whole
+
+
+def test_the_mirror_says_something_every_fifteen_seconds(stack: Stack) -> None:
+    session, _ = say(stack, "SAY Then silence.")
+    read_events(stack, session, '"ended"', "?after=0")
+    started = time.monotonic()
+    with urllib.request.urlopen(f"{stack.url}/api/sessions/{session}/events?after=100000", timeout=16) as answer:
+        assert answer.readline().startswith(b":")
+    assert time.monotonic() - started < 15
+
+
+async def test_the_socket_and_the_mirror_say_the_same(stack: Stack) -> None:
+    async with stack.listen() as client:
+        await client.ask("SAY The same on both ways.")
+        session = client.messages("session")[0]["session_id"]
+        last = client.messages("turn", state="ended")[0]["event"]
+    events = await asyncio.to_thread(read_events, stack, session, f'"event":"{last}"', "?after=0")
+    assert [data for _, _, data in events] == [m for m in client.messages() if "event" in m]
+
+
+def test_sessions_are_made_listed_shown_and_forgotten(stack: Stack) -> None:
+    session, _ = say(stack, "SAY Hello to you.")
+    read_events(stack, session, '"ended"', "?after=0")
+    assert session in {entry["id"] for entry in stack.get("/api/sessions")[1]}
+    shown = wait_until(lambda: len((s := stack.get(f"/api/sessions/{session}")[1])["messages"]) == 2 and s, "history")
+    assert [m["text"] for m in shown["messages"]] == ["SAY Hello to you.", "Hello to you."]
+    assert stack.request("DELETE", f"/api/sessions/{session}")[0] == 204
+    assert stack.get(f"/api/sessions/{session}")[0] == 404
+
+
+def test_a_session_outlives_the_api_that_made_it(tmp_path: Path, model: FakeModelServer) -> None:
+    stack = Stack(tmp_path, env=model_env(model)).start(workers=1)
+    try:
+        session, turn = say(stack, "SAY This will still be here.")
+        read_events(stack, session, '"ended"', "?after=0")
+        before = stack.request("GET", f"/api/sessions/{session}/turns/{turn}/audio")[1]
+        assert stack.api
+        stack.api.kill()
+        stack.start_api()
+        stack.wait_until_ready()
+        assert stack.request("GET", f"/api/sessions/{session}/turns/{turn}/audio")[1] == before
+        assert stack.post(f"/api/sessions/{session}/messages", {"text": "SAY And on we go."})[1] == {"turn": 1}
+        events = read_events(stack, session, '"turn":1,"state":"ended"', "?after=0")
+        numbers = [int(entry.split("-")[0]) for entry, _, _ in events]
+        assert numbers == sorted(set(numbers))
+        assert [m["content"] for m in model.prompts[-1]][1:] == [
+            "SAY This will still be here.",
+            "This will still be here.",
+            "SAY And on we go.",
+        ]
+    finally:
+        stack.stop()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("GET", "/api/sessions/nobody-knows-me", None, 404, "session_unknown"),
+        ("POST", "/api/sessions/nobody-knows-me/messages", {"text": "x"}, 404, "session_unknown"),
+        ("GET", "/api/sessions/nobody-knows-me/events", None, 404, "session_unknown"),
+        ("GET", "/api/sessions/{id}/turns/0/audio", None, 404, "turn_unknown"),
+        ("GET", "/api/sessions/{id}/turns/0/audio?format=ogg", None, 400, "format_unknown"),
+        ("GET", "/api/sessions/{id}/turns/x/audio", None, 422, "message_invalid"),
+        ("GET", "/api/sessions/{id}/events?after=yesterday", None, 400, "message_invalid"),
+        ("POST", "/api/sessions/{id}/messages", {"text": ""}, 400, "text_empty"),
+        ("POST", "/api/sessions/{id}/messages", {"text": "x" * 5000}, 400, "text_too_long"),
+        ("POST", "/api/sessions/{id}/messages", {"text": "a\u0000"}, 400, "text_invalid"),
+        ("POST", "/api/sessions/{id}/messages", {"text": "\ud83d"}, 400, "text_invalid"),
+        ("POST", "/api/sessions/{id}/messages", {}, 422, "message_invalid"),
+        ("POST", "/api/sessions/{id}/messages", {"text": "x", "character": "nobody"}, 404, "character_unknown"),
+        ("POST", "/api/sessions", {"character": "nobody"}, 404, "character_unknown"),
+        ("GET", "/api/characters/nobody", None, 404, "character_unknown"),
+    ],
+)
+def test_a_bad_request_gets_its_code_and_a_sentence(
+    stack: Stack, method: str, path: str, body: object, status: int, code: str
+) -> None:
+    session = stack.post("/api/sessions")[1]["id"]
+    got, answer, _ = stack.request(method, path.replace("{id}", session), body)
+    assert (got, json.loads(answer)["code"]) == (status, code)
+    assert json.loads(answer)["message"].endswith(".")
+
+
+def test_a_body_over_the_limit_is_refused(stack: Stack) -> None:
+    assert stack.request("POST", "/api/sessions", {"character": "x" * 2_000_000})[0] == 413
+
+
+def test_the_cast_and_the_voices_of_the_workers_can_be_chosen(stack: Stack) -> None:
+    assert {"ava", "ben", "cleo"} <= {character["id"] for character in stack.get("/api/characters")[1]}
+    assert stack.get("/api/voices")[1] == [
+        {"name": "default", "label": "Counter", "language": "en-us", "gender": "", "engine": "counter"}
+    ]
+
+
+def test_the_page_and_every_answer_carry_a_strict_policy(stack: Stack) -> None:
+    for path in ("/", "/healthz", "/api/sessions/nobody-knows-me"):
+        _, _, headers = stack.request("GET", path)
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Access-Control-Allow-Origin"] is None
+
+
+def test_a_foreign_host_name_is_not_answered(stack: Stack) -> None:
+    assert stack.request("GET", "/healthz", headers={"Host": "evil.example"})[0] == 400
+
+
+def test_metrics_count_sentences_and_name_no_session(stack: Stack) -> None:
+    session, _ = say(stack, "SAY Count this one.")
+    read_events(stack, session, '"ended"', "?after=0")
+    text = stack.request("GET", "/metrics")[1].decode()
+    assert 'cueline_sentences_total{state="done"}' in text
+    assert "cueline_first_audio_seconds_bucket" in text
+    assert session not in text
+
+
+def test_readyz_says_what_is_missing(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    try:
+        stack.start_redis()
+        stack.start_api()
+        wait_until(lambda: stack.get("/healthz")[0] == 200, "the api")
+        status, answer = stack.get("/readyz")
+        assert (status, "worker" in answer["reason"]) == (503, True)
+    finally:
+        stack.stop()
+
+
+KEY, OTHER = "a-key-that-is-long-enough", "another-key-of-some-length"
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) -> Iterator[Stack]:
+    """A stack that asks for keys."""
+    running = Stack(tmp_path_factory.mktemp("locked"), env=model_env(model) | {"CUELINE_API_KEYS": f"{KEY},{OTHER}"})
+    try:
+        yield running.start(workers=1)
+    finally:
+        running.stop()
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize("headers", [{}, bearer("wrong-key-of-some-length"), bearer(""), {"Authorization": KEY}])
+@pytest.mark.parametrize(
+    "path", ["/api/sessions", "/api/characters", "/api/voices", "/api/sessions/nobody-knows-me/events"]
+)
+def test_without_a_key_nothing_is_told(locked: Stack, path: str, headers: dict[str, str]) -> None:
+    status, _, answer = locked.request("GET", path, headers=headers)
+    assert (status, answer["WWW-Authenticate"]) == (401, "Bearer")
+
+
+def test_what_belongs_to_another_key_does_not_exist(locked: Stack) -> None:
+    _, body, _ = locked.request("POST", "/api/sessions", {}, bearer(KEY))
+    session = json.loads(body)["id"]
+    locked.request("POST", f"/api/sessions/{session}/messages", {"text": "SAY Private."}, bearer(KEY))
+    for method, path, data in (
+        ("GET", "", None),
+        ("DELETE", "", None),
+        ("GET", "/events", None),
+        ("POST", "/messages", {"text": "x"}),
+        ("GET", "/turns/0/audio", None),
+    ):
+        url = f"/api/sessions/{session}{path}"
+        assert locked.request(method, url, data, bearer(OTHER))[0] == 404
+        assert locked.request(method, url, data)[0] == 401
+    assert session not in locked.request("GET", "/api/sessions", headers=bearer(OTHER))[1].decode()
+    assert locked.request("GET", f"/api/sessions/{session}", headers=bearer(KEY))[0] == 200
+
+
+async def test_a_ticket_opens_one_socket_once(locked: Stack) -> None:
+    _, body, _ = await asyncio.to_thread(locked.request, "POST", "/api/tickets", {}, bearer(KEY))
+    url = f"{locked.ws_url}?ticket={json.loads(body)['ticket']}"
+    async with connect(url) as socket:
+        assert json.loads(await socket.recv())["type"] == "session"
+    for refused in (url, locked.ws_url, locked.ws_url + "?ticket=guess"):
+        with pytest.raises(InvalidStatus) as denied:
+            async with connect(refused):
+                pass
+        assert denied.value.response.status_code == 401
+
+
+async def test_a_program_uses_its_key_on_the_socket(locked: Stack) -> None:
+    async with locked.listen(additional_headers=bearer(KEY)) as client:
+        turn = await client.ask("SAY Come in.")
+        assert client.pcm(turn) == expected_pcm(client, turn)
+
+
+def test_no_secret_is_written_to_a_log(locked: Stack) -> None:
+    locked.request("GET", "/api/sessions", headers=bearer(KEY))
+    _, body, _ = locked.request("POST", "/api/tickets", {}, bearer(KEY))
+    ticket = json.loads(body)["ticket"]
+    session = json.loads(locked.request("POST", "/api/sessions", {}, bearer(KEY))[1])["id"]
+    locked.request("GET", f"/api/sessions/{session}/turns/0/audio?ticket={ticket}")
+    logs = "".join(path.read_text(errors="replace") for path in locked.folder.glob("*.log"))
+    assert KEY not in logs
+    assert ticket not in logs
+    assert "secret" not in logs, "the password of redis"
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"CUELINE_HOST": "0.0.0.0"}, "CUELINE_API_KEYS"),
+        ({"CUELINE_HOTS": "127.0.0.1"}, "CUELINE_HOTS"),
+        ({"CUELINE_LLM_STALL_S": "soon"}, "CUELINE_LLM_STALL_S"),
+        ({"CUELINE_API_KEYS": "short"}, "CUELINE_API_KEYS"),
+        ({"CUELINE_REDIS_URL": "http://x"}, "CUELINE_REDIS_URL"),
+        ({"CUELINE_LLM_BASE_URL": "localhost:11434"}, "CUELINE_LLM_BASE_URL"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_stops_the_start_with_one_line(
+    tmp_path: Path, env: dict[str, str], named: str
+) -> None:
+    stack = Stack(tmp_path)
+    stack.start_api(env)
+    assert stack.api
+    assert stack.api.popen.wait(20) == 2
+    lines = (tmp_path / "api.log").read_text().strip().splitlines()
+    assert len(lines) == 1
+    assert named in lines[0]
+
+
+def test_a_broker_that_is_away_costs_an_error_and_no_hanging(tmp_path: Path, model: FakeModelServer) -> None:
+    stack = Stack(tmp_path, env=model_env(model)).start(workers=1)
+    try:
+        session, _ = say(stack, "SAY All is well here.")
+        read_events(stack, session, '"ended"', "?after=0")
+        assert stack.redis
+        stack.redis.kill()
+        started = time.monotonic()
+        assert stack.request("POST", "/api/sessions", {})[0] == 503
+        assert stack.request("GET", "/readyz")[0] == 503
+        assert stack.request("GET", "/healthz")[0] == 200
+        assert time.monotonic() - started < 8
+    finally:
+        stack.stop()
