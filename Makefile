@@ -7,7 +7,7 @@ run: .venv/.base  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up
 
 test: .venv/.dev tools  ## every test: the page's in node, then Python's
-	@node --test $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
+	@node --test --test-reporter=spec $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
 	@$(BIN)/pytest $(ARGS)
 
 check: .venv/.dev node_modules/.done  ## what must hold before a commit: style, types, import rules

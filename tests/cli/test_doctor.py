@@ -5,14 +5,12 @@ from __future__ import annotations
 import http.server
 import json
 import socket
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from conftest import Start
 
-Cueline = Callable[..., subprocess.CompletedProcess[str]]
+from tests.cli.runs import Cueline, Start
 
 
 def states(output: str) -> dict[str, str]:

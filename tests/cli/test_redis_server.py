@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, OutOfMemoryError
 from redis.retry import Retry
 
 from cli import redis_server
+from tests.cli.runs import eventually
 
 ONCE = Retry(NoBackoff(), 0)
 

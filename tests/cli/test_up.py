@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Running, Start, eventually, free_port, is_gone
 
 from cli.redis_server import ask_version
+from tests.cli.runs import Running, Start, eventually, free_port, is_gone
 
 
 def all_gone(running: Running) -> bool:

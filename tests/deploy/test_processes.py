@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,17 +19,11 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.retry import Retry
 
 from cli import commands, redis_server
+from tests.cli.runs import eventually
 
 PROJECT = Path(__file__).parents[2]
 RULES = (PROJECT / "deploy/redis.acl").read_text()
 ONCE = Retry(NoBackoff(), 0)
-
-
-def eventually(holds: Callable[[], object], within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

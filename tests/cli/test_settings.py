@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cli.settings import find_data_dir, load_dotenv
 from contract.variables import FOREIGN, VARIABLES
+from tests.cli.runs import Cueline
 
-Cueline = Callable[..., subprocess.CompletedProcess[str]]
 EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text()
 
 
