@@ -209,7 +209,7 @@ class SentenceBuffer:
                 if text[at] in spaces and self._fits(text, at):
                     return at
         for at in range(self._max, max(self._min, self._max - 32) - 1, -1):
-            if not _is_within(text, at):
+            if not _is_within(text, at) and self._fits(text, at):
                 return at
         return self._max
 
