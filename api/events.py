@@ -174,8 +174,8 @@ class SentenceState(ServerMessage):
     state: Literal["queued", "speaking", "done", "failed", "cancelled"]
     attempt: int = 1
     duration_ms: int | None = None
-    queue_ms: int | None = None
-    first_audio_ms: int | None = None
+    queue_ms: float | None = None
+    first_audio_ms: float | None = None
     worker: str | None = None
     cached: bool | None = None
 

@@ -25,12 +25,12 @@ class Command:
     """Its lines are kept for the day it fails, not shown."""
 
 
-def api(host: str, port: int, log_level: str = "info") -> tuple[str, ...]:
-    """The HTTP and WebSocket server."""
+def api(host: str, port: int) -> tuple[str, ...]:
+    """The HTTP and WebSocket server. At "info" uvicorn writes whole URLs, tickets included; ours has its own level."""
     return (
         *("uvicorn", "--factory", "api.main:make_app"),
         *("--host", host, "--port", str(port)),
-        *("--no-access-log", "--log-level", log_level),
+        *("--no-access-log", "--log-level", "warning"),
         # Compression costs sixteen times the processor time of the frame itself.
         *("--ws", "websockets-sansio", "--ws-max-size", "65536", "--ws-per-message-deflate", "false"),
         *("--timeout-graceful-shutdown", "3"),

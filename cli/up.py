@@ -54,7 +54,7 @@ def make_plan(settings: UpSettings, env: Mapping[str, str]) -> Plan:
     pool = _ask_pool(env)
     names = [f"speech{number}" for number in range(1, settings.workers + 1)]
     workers = [Command(name, commands.here(commands.worker(name, pool, **level))) for name in names]
-    api = Command("api", commands.here(commands.api(settings.host, settings.port, **level)))
+    api = Command("api", commands.here(commands.api(settings.host, settings.port)))
     flower = commands.here(commands.flower("127.0.0.1", settings.flower_port, **level))
     return Plan([api, *workers], [Command("flower", flower)] if settings.flower_port else [])
 

@@ -10,6 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import numpy as np
 import uvicorn
@@ -89,12 +90,10 @@ class ThreadedCounterEngine(CounterEngine):
 
 def may_die() -> bool:
     """Whether this death is still to come; a file per death remembers it beyond the process."""
-    folder = os.environ["FAKE_DEATHS"]
-    left = [name for name in os.listdir(folder) if name.startswith("death")]
-    if not left:
-        return False
-    os.unlink(os.path.join(folder, left[0]))
-    return True
+    for death in Path(os.environ["FAKE_DEATHS"]).iterdir():
+        death.unlink(missing_ok=True)
+        return True
+    return False
 
 
 class FakeModelServer:

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +68,15 @@ class Process:
         os.killpg(self.popen.pid, number)
 
     def kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             self.signal(signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.popen.wait(10)
 
     def stop(self) -> None:
         """SIGTERM to the process itself, then whatever is needed."""
         self.popen.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.popen.wait(8)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
 

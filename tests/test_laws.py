@@ -39,7 +39,8 @@ def lasts(client: Client, turn: int) -> Counter[int]:
 async def test_law_1_a_sentence_always_ends(stack: Stack) -> None:
     async with stack.listen() as client:
         turn = await client.ask(
-            "SAY All is well here. Now explode please at once. It goes on here. Then crash please at once. The end is near."
+            "SAY All is well here. Now explode please at once. It goes on here. "
+            "Then crash please at once. The end is near."
         )
         assert lasts(client, turn) == Counter(range(5))
         assert [c.sentence for c in client.chunks(turn) if c.failed] == [1, 3]
@@ -95,7 +96,7 @@ async def test_law_4_a_killed_worker_costs_a_pause_and_no_sample(stack: Stack) -
         assert client.pcm(turn) == expected_pcm(client, turn)
         attempts = {m["sentence"]: m["attempt"] for m in client.messages("sentence", turn=turn, state="done")}
         assert attempts == {0: 1, 1: 2, 2: 1}
-        assert [c.attempt for c in client.chunks(turn) if c.sentence == 1][0] == 1
+        assert {c.attempt for c in client.chunks(turn) if c.sentence == 1} == {1, 2}
 
 
 async def test_law_4_a_frozen_worker_that_wakes_up_is_shut_out(tmp_path: Path, model: FakeModelServer) -> None:
@@ -183,8 +184,8 @@ async def test_law_7_every_key_has_a_lifetime_and_every_stream_a_bound(stack: St
     async with stack.listen() as client:
         await client.ask("SAY " + FIVE)
     streams = redis.Redis.from_url(stack.redis_url)
-    ours = [key for key in streams.scan_iter("cueline:*", count=1000)]
-    eternal = [key for key in ours if streams.ttl(key) < 0]
+    ours = list(streams.scan_iter("cueline:*", count=1000))
+    eternal = {key for key in ours if streams.ttl(key) < 0}
     streams.close()
     assert len(ours) > 5
     assert not eternal

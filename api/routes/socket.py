@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
@@ -42,7 +40,7 @@ from api.events import (
 from api.routes.house import House, find_house
 from api.streams import StreamsError
 from api.turn.listeners import Item, Listener
-from api.turn.relay import replay
+from api.turn.resume import Place, missed
 from api.turn.session import Session
 from api.turn.timing import LISTENERS, REFUSED
 from api.turn.utterance import MAX_CHARS, typed
@@ -106,8 +104,7 @@ class Connection:
         self._is_framed = is_framed
         self._is_back = is_back
         self._listener: Listener = session.join()
-        self._joined_event = session.last_event
-        self._joined_position = session.position
+        self._joined = Place(session.last_event, session.position)
         self._resume: asyncio.Future[Resume | None] = asyncio.get_running_loop().create_future()
         self._bad = 0
 
@@ -161,51 +158,12 @@ class Connection:
         if resume is None:
             return
         try:
-            async for item in self._missed(resume):
+            await self._session.mirror.flush()
+            async for item in missed(self._house.streams, self._session.id, resume, self._joined):
                 await self._send_item(item)
         except StreamsError as error:
             log.warning("a resume cannot be served: %s", error)
             await self._send_text(error_message(SessionUnknown("What you missed is gone.")).to_json(self._session.id))
-
-    async def _missed(self, resume: Resume) -> AsyncIterator[Item]:
-        """Messages after `resume.event`, and the sound of the turn the client was in, each before what ends it."""
-        turn, place = resume.turn, None
-        if turn is not None and resume.sentence is not None and resume.part is not None:
-            place = (resume.sentence, resume.part)
-        is_audio_due = place is not None
-        if resume.event is not None:
-            await self._session.mirror.flush()
-            async for text in self._missed_events(resume.event):
-                message = json.loads(text)
-                kind = message["type"]
-                if kind == "tts_start" and message["turn"] != turn:
-                    turn, place, is_audio_due = message["turn"], None, resume.turn is not None
-                yield_audio = is_audio_due and message.get("turn") == turn and kind in {"tts_end", "tts_stop"}
-                if yield_audio:
-                    is_audio_due = False
-                    if kind == "tts_end" and turn is not None:
-                        async for item in self._missed_audio(turn, place):
-                            yield item
-                yield Item(text)
-        if is_audio_due and turn is not None:
-            async for item in self._missed_audio(turn, place):
-                yield item
-
-    async def _missed_events(self, after: str) -> AsyncIterator[str]:
-        while found := await self._house.streams.read_events(self._session.id, after):
-            for after, text in found:
-                if int(after.partition("-")[0]) > self._joined_event:
-                    return
-                yield text
-
-    async def _missed_audio(self, turn: int, after: tuple[int, int] | None) -> AsyncIterator[Item]:
-        if self._joined_position is None and turn >= self._session.next_turn:
-            return
-        async for chunk in replay(self._house.streams, self._session.id, turn, after):
-            place = (chunk.turn, chunk.sentence, chunk.part)
-            if self._joined_position is not None and place > self._joined_position:
-                return
-            yield Item(chunk=chunk)
 
     async def _send_item(self, item: Item) -> None:
         if item.chunk is None:

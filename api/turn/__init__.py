@@ -9,5 +9,6 @@ spoken.py      a sentence as the engine should see it
 dispatch.py    sentence → job; watches over it until it ends
 reorder.py     chunks in any order → chunks in the order of speech
 relay.py       reads the streams, reorders, hands to a sink
+resume.py      what a listener missed that went away and came back
 listeners.py   one log, many listeners, each with a place in it
 """

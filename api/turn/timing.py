@@ -39,11 +39,11 @@ class Timing:
             FIRST_AUDIO.observe(self.first_audio - self.ready)
 
     @property
-    def queue_ms(self) -> int | None:
+    def queue_ms(self) -> float | None:
         """Ready to claimed."""
-        return round((self.claimed - self.ready) * 1000) if self.claimed else None
+        return round((self.claimed - self.ready) * 1000, 1) if self.claimed else None
 
     @property
-    def first_audio_ms(self) -> int | None:
+    def first_audio_ms(self) -> float | None:
         """Ready to first chunk."""
-        return round((self.first_audio - self.ready) * 1000) if self.first_audio else None
+        return round((self.first_audio - self.ready) * 1000, 1) if self.first_audio else None

@@ -164,9 +164,12 @@ function showInterrupted() {
   setTimeout(settle, INTERRUPTED_MS);
 }
 
+/** Another page may have cut a turn that the server had ended long ago; this one may still be speaking it. */
 function handleInterrupted({ turn: number, heard }) {
   const turn = knownTurn(number);
-  if (turn && heard && !turn.hasFrames) cutUnheardTurn(turn, heard);
+  if (!turn) return;
+  if (isUnheard(turn)) stopSpeech(turn);
+  else if (heard && !turn.hasFrames) cutUnheardTurn(turn, heard);
 }
 
 function handleError({ code, message, turn, sentence }) {
@@ -281,7 +284,7 @@ async function interrupt() {
 
 function onKeyDown(event) {
   if (event.key !== 'Escape') unlockAudio();
-  else if (!document.querySelector('dialog[open]')) interrupt();
+  else if (!event.isComposing && !document.querySelector('dialog[open]')) interrupt();
 }
 
 function onLost() {

@@ -18,7 +18,7 @@ const accessForm = document.getElementById('access-form');
 const accessWhy = document.getElementById('access-why');
 const accessKey = document.getElementById('access-key');
 
-let closedNotice = '';
+const knownNotices = new Set();
 
 /** kind: connecting, online or offline. */
 export function renderConnection(kind, word) {
@@ -67,19 +67,21 @@ export function showBanner(text) {
   banner.hidden = !text;
 }
 
-/** A standing remark; once closed the same words do not come back. */
+/** A standing remark, told once: closed or not, the same words do not come again. */
 export function showNotice(text) {
-  if (text === closedNotice) return;
-  noticeText.textContent = text;
-  notice.hidden = !text;
+  if (knownNotices.has(text)) return;
+  knownNotices.add(text);
+  noticeText.append(textElement('p', text));
+  notice.hidden = false;
 }
 
 function onNoticeClose() {
-  closedNotice = noticeText.textContent;
+  noticeText.replaceChildren();
   notice.hidden = true;
 }
 
 export function askAccessKey(wasRefused) {
+  showBanner('');
   if (wasRefused) accessWhy.textContent = 'That key was not accepted. Try another one.';
   accessKey.value = '';
   if (!accessDialog.open) accessDialog.showModal();
@@ -90,5 +92,11 @@ function onAccessSubmit() {
   accessKey.value = '';
 }
 
+/** Closed without a key: the page waits, and says how to go on. */
+function onAccessCancel() {
+  showToast('This server asks for an access key.', { code: 'access_needed', action: { word: 'Enter key', run: () => askAccessKey(false) } });
+}
+
 noticeClose.addEventListener('click', onNoticeClose);
 accessForm.addEventListener('submit', onAccessSubmit);
+accessDialog.addEventListener('cancel', onAccessCancel);

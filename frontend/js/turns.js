@@ -145,8 +145,7 @@ function statusAfterCut({ status, heardMs }) {
 /** As cutTurn, for a page that did not hear the turn itself: another one did, or it was before a reload. */
 export function cutUnheardTurn(turn, heard) {
   for (const sentence of turn.sentences.values()) {
-    if (sentence.number < heard.sentence && sentence.status !== 'failed') sentence.status = 'played';
-    if (sentence.number === heard.sentence) sentence.status = 'ready';
+    if (sentence.status !== 'failed') sentence.status = sentence.number < heard.sentence ? 'played' : 'ready';
   }
   cutTurn(turn, heard);
 }

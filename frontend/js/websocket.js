@@ -76,6 +76,7 @@ function askForKey() {
   const wasRefused = accessKey !== null;
   accessKey = null;
   isAskingForKey = true;
+  announce('socket_lost');
   announce('access_needed', { wasRefused });
 }
 
@@ -220,9 +221,9 @@ async function probe(path) {
 }
 
 function retryLater() {
+  if (isAskingForKey) return;
   announce('socket_lost');
   clearTimeout(retryTimer);
-  if (isAskingForKey) return;
   retryTimer = setTimeout(connect, Math.max(leastDelayMs, retryDelayMs(attempt, Math.random())));
   attempt += 1;
 }

@@ -38,9 +38,7 @@ def test_any_shuffle_with_duplicates_and_a_stale_attempt_plays_the_same(parts: l
     extra = data.draw(st.lists(st.sampled_from(stale + fresh), max_size=20))
     arrivals = data.draw(st.permutations(fresh + extra))
     played = _play(ReorderBuffer(), arrivals)
-    assert [(c.sentence, c.part, c.pcm, c.last) for c in played] == [
-        (c.sentence, c.part, c.pcm, c.last) for c in fresh
-    ]
+    assert [(c.sentence, c.part, c.pcm, c.last) for c in played] == [(c.sentence, c.part, c.pcm, c.last) for c in fresh]
 
 
 @settings(max_examples=200, deadline=None)

@@ -29,10 +29,10 @@ ONLY_UP = {
 @pytest.mark.parametrize(
     ("service", "command"),
     [
-        ("api", commands.api("0.0.0.0", 8000)),  # noqa: S104 -- inside a container
+        ("api", commands.api("0.0.0.0", 8000)),
         ("worker-cpu", commands.worker("speech1")),
         ("worker-gpu", commands.worker("speech1", "threads")),
-        ("flower", commands.flower("0.0.0.0", 5555)),  # noqa: S104 -- inside a container
+        ("flower", commands.flower("0.0.0.0", 5555)),
     ],
 )
 def test_a_service_is_started_as_cueline_up_starts_it(service: str, command: tuple[str, ...]) -> None:

@@ -4,6 +4,15 @@ import { counter, newPlayer, sentenceChunks } from './worklet-stage.js';
 
 const FADE = 240;
 
+/** The same numbers for the same seed, so that a failure can be repeated. */
+function randomFrom(seed) {
+  let state = seed;
+  return () => {
+    state = (state * 48271) % 2147483647;
+    return state / 2147483647;
+  };
+}
+
 function withoutSilence(samples) {
   return samples.filter((sample) => sample !== 0);
 }
@@ -161,6 +170,22 @@ test('position is told ten times a second while playing', async () => {
   play(24064);
   assert.equal(told('position').length, 10);
   assert.ok(told('position').every(({ samples, level }) => samples > 0 && level > 0 && level <= 1));
+});
+
+test('however late the chunks come, each sentence is heard whole and in order', async () => {
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const { say, play, told } = await newPlayer();
+    const random = randomFrom(seed);
+    const lengths = [0, 1, 2, 3].map(() => 1 + Math.floor(random() * 20000));
+    for (const chunk of lengths.flatMap((length, n) => sentenceChunks(0, n, 0, length))) {
+      say(chunk);
+      if (random() < 0.4) play(Math.floor(random() * 9000));
+    }
+    say({ type: 'end', turn: 0 });
+    play(90000);
+    assert.deepEqual(told('sentence_ended').map(({ sentence, samples }) => [sentence, samples]), [...lengths.entries()], `seed ${seed}`);
+    assert.equal(told('drained')[0].underruns, told('underrun').length);
+  }
 });
 
 test('after a reset turn 0 may be heard again', async () => {

@@ -1,0 +1,73 @@
+"""The rules of the house that a tool can check: doors, sizes, words."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("contract", "api", "workers", "cli")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+DOORS = {
+    "celery": {"api/turn/dispatch.py", "workers/app.py", "workers/tasks.py"},
+    "kombu": {"api/turn/dispatch.py"},
+    "redis": {"api/streams.py", "workers/streams.py", "cli/redis_server.py", "cli/doctor.py"},
+    "fastapi": {"api/main.py", "api/routes"},
+    "sse_starlette": {"api/routes/events.py"},
+    "openai": {"api/turn/tokens.py"},
+    "torch": set[str](),
+    "faster_whisper": set[str](),
+    "supabase": set[str](),
+    "espeakng_loader": {"workers/tts/espeak.py"},
+    "soxr": {"workers/pcm.py"},
+    "sentencex": {"api/turn/abbreviations.py"},
+}
+"""Who may import what is heavy; everybody else asks them."""
+
+VAGUE = {"utils", "util", "common", "helpers", "helper", "core", "services", "managers", "manager", "misc"}
+
+
+def imports(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {name.name.partition(".")[0] for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    return plain | {node.module.partition(".")[0] for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_each_heavy_library_has_one_door(library: str) -> None:
+    inside = {name_of(path) for path in MODULES if library in imports(path)}
+    assert {name for name in inside if not any(name.startswith(door) for door in DOORS[library])} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_begins_with_what_it_is(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring
+    assert len(docstring.splitlines()[0]) <= 117
+
+
+def test_files_and_folders_can_be_seen_whole() -> None:
+    files = [*MODULES, *(ROOT / "frontend/js").rglob("*.js")]
+    assert {name_of(path): lines for path in files if (lines := len(path.read_text().splitlines())) > 330} == {}
+    folders = {path.parent for path in files}
+    crowded = {name_of(folder): count for folder in folders if (count := len(list(folder.glob("*.[pj][ys]")))) > 15}
+    assert crowded == {}
+
+
+def test_no_name_is_vague() -> None:
+    assert [name_of(path) for path in MODULES if VAGUE & {path.stem, *path.parts}] == []
+
+
+def test_a_key_a_task_or_a_queue_is_named_in_one_place() -> None:
+    for path in MODULES:
+        if path.parent.name != "contract":
+            text = path.read_text()
+            for literal in ('"cueline.speak"', '"speech.batch"', '"cueline:{'):
+                assert literal not in text, f"{name_of(path)} spells out {literal}"
