@@ -125,11 +125,15 @@ export function closeTurn(turn, isKept = false) {
   renderTurnEnd(turn.number, turn.isCut);
 }
 
-/** heard: {sentence, ms} or null when nothing was heard, or when that is known already. */
+/**
+ * heard: {sentence, ms} or null when nothing was heard, or when that is known already.
+ * The voice may have gone on to the next sentence within the fade: the one before it was heard to its end.
+ */
 export function cutTurn(turn, heard) {
   turn.isCut = true;
   turn.playing = null;
   for (const sentence of turn.sentences.values()) {
+    if (sentence.status === 'playing' && heard && sentence.number < heard.sentence) sentence.status = 'played';
     if (heard?.sentence === sentence.number && sentence.status !== 'played') sentence.heardMs = heard.ms;
     setStatus(turn, sentence, statusAfterCut(sentence));
   }
