@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -107,7 +108,8 @@ def parse_client_message(text: str) -> AnyClientMessage:
 
 
 class ServerMessage(BaseModel):
-    """What the server says. `session_id` and, where the message is mirrored, `event` are added on the way out."""
+    """What the server says. On the way out `session_id` is added and, where the message is mirrored, its place in
+    the log (`event`) and the time (`at`, milliseconds since 1970)."""
 
     type: str
 
@@ -117,6 +119,7 @@ class ServerMessage(BaseModel):
         data["session_id"] = session
         if event is not None:
             data["event"] = event
+            data["at"] = round(time.time() * 1000, 2)
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 

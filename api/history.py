@@ -32,15 +32,18 @@ class History:
     def __init__(self, messages: list[dict[str, Any]] | None = None) -> None:
         self.messages = [Said(**message) for message in messages or []]
 
-    def add_user(self, turn: int, text: str) -> None:
+    def add_user(self, turn: int, text: str) -> Said:
         """The person has said something."""
         self.messages.append(Said("user", text, turn))
+        return self.messages[-1]
 
-    def set_reply(self, turn: int, text: str, character: str) -> None:
+    def set_reply(self, turn: int, text: str, character: str) -> Said | None:
         """A reply is complete, or was cut to what was heard of it; nothing heard leaves no trace."""
         self.messages = [said for said in self.messages if (said.role, said.turn) != ("assistant", turn)]
-        if text.strip():
-            self.messages.append(Said("assistant", text.strip(), turn, character))
+        if not text.strip():
+            return None
+        self.messages.append(Said("assistant", text.strip(), turn, character))
+        return self.messages[-1]
 
     def clear(self) -> None:
         """Forget everything."""

@@ -32,6 +32,8 @@ class Subscription:
     """Called with the attempt whose worker says that it lives."""
     after: str = "0-0"
     """Newest entry id that was delivered."""
+    fence: int = 0
+    """Bells of older attempts say nothing: Redis may have refused what they carry."""
 
 
 class Inbox:
@@ -77,11 +79,7 @@ class Inbox:
             if key in self._subscriptions
         }
         for key, entries in (await self._streams.read(positions)).items():
-            for subscription in list(self._subscriptions.get(key, [])):
-                fresh = [entry for entry in entries if _order(entry[0]) > _order(subscription.after)]
-                if fresh:
-                    subscription.after = fresh[-1][0]
-                    subscription.on_entries(fresh)
+            self._deliver(key, entries)
 
     async def _listen(self) -> None:
         pause_s = 0.05
@@ -99,9 +97,11 @@ class Inbox:
         rung: set[str] = set()
         for entry_id, fields in bells:
             self._after = entry_id
-            if key := fields.get(b"k", b"").decode():
+            if key := fields.pop(b"k", b"").decode():
                 if b"b" in fields:
                     self._beat(key, int(fields[b"b"]))
+                elif entry := fields.pop(b"i", b"").decode():
+                    self._deliver(key, [(entry, fields)], is_bell=True)
                 else:
                     rung.add(key)
         if not bells and await self._streams.make_inbox(self.key):
@@ -119,6 +119,15 @@ class Inbox:
                 await self.pull(set(self._subscriptions))
             except StreamsError as error:
                 log.debug("streams cannot be pulled: %s", error)
+
+    def _deliver(self, key: str, entries: list[Entry], *, is_bell: bool = False) -> None:
+        """Hand entries to those who follow, each entry once, whether it came with its bell or was pulled."""
+        for subscription in list(self._subscriptions.get(key, [])):
+            oldest = (subscription.fence, 0) if is_bell else (0, 0)
+            fresh = [entry for entry in entries if _order(entry[0]) > max(_order(subscription.after), oldest)]
+            if fresh:
+                subscription.after = fresh[-1][0]
+                subscription.on_entries(fresh)
 
     def _beat(self, key: str, attempt: int) -> None:
         for subscription in self._subscriptions.get(key, []):

@@ -88,7 +88,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     held = Sessions(Parts(streams, inbox, dispatcher, model), settings.max_sessions)
     house = House(settings, llm, streams, inbox, dispatcher, held, Access(settings, streams))
     await inbox.start()
-    await dispatcher.start()
     await held.start()
     app.state.house = house
     try:
@@ -96,7 +95,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         house.is_draining = True
         await held.stop()
-        await dispatcher.stop()
         await inbox.stop()
         await model.close()
         await streams.close()

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 5000
 BATCH = 200
+GATHER_S = 0.005
 
 
 class Mirror:
@@ -51,6 +52,8 @@ class Mirror:
     async def _write_loop(self) -> None:
         pause_s = 0.05
         while self._waiting:
+            # Tokens come in bursts; whoever reads the mirror does not notice the wait, and sound goes first.
+            await asyncio.sleep(GATHER_S)
             batch = [self._waiting[index] for index in range(min(BATCH, len(self._waiting)))]
             try:
                 await self._streams.append_events(self._session, batch)

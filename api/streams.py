@@ -141,6 +141,15 @@ class Streams:
         """What `save_turn` kept; empty if there is no such turn."""
         return _decode(await self.redis.hgetall(keys.turn(session, turn)))
 
+    async def append_history(self, session: str, message: dict[str, Any]) -> None:
+        """Keep one more message of the conversation."""
+        key = keys.history(session)
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.rpush(key, json.dumps(message))
+        pipe.ltrim(key, -keys.HISTORY_MAXLEN, -1)
+        pipe.expire(key, keys.SESSION_LIFETIME_S)
+        await pipe.execute()
+
     async def replace_history(self, session: str, messages: list[dict[str, Any]]) -> None:
         """Keep the conversation as it stands."""
         key = keys.history(session)
@@ -169,6 +178,10 @@ class Streams:
         names = [key async for key in self.redis.scan_iter(match=keys.WORKER_PATTERN, count=500)]
         values = await self.redis.mget(names) if names else []
         return [json.loads(value) for value in values if value]
+
+    async def enqueue(self, queue: str, message: str) -> None:
+        """Put a message where Celery's workers look for it."""
+        await self.redis.lpush(queue, message)
 
     async def queue_length(self, queue: str) -> int:
         """Jobs that no worker has taken yet."""

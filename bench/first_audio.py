@@ -4,8 +4,7 @@
 
 Both are measured in one run, turn and turn about, by the same client on the same machine. The floor is what a
 server without a queue does: it calls the engine in its own process and sends each chunk as it comes. "Ready" is
-a text frame that each server sends at the moment at which it has the sentence, so both ends of the measured time
-are taken at the client and no clock is compared with another.
+the moment at which a server has the sentence: it tells the time of it, and server and client share one clock.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ class Floor:
         await websocket.accept()
         loop = asyncio.get_running_loop()
         async for text in websocket.iter_text():
-            await websocket.send_text("ready")
+            await websocket.send_text(str(time.time() * 1000))
             with closing(grid(self._engine.speak(text, VOICE, 1))) as parts:
                 while part := await loop.run_in_executor(None, next, parts, None):
                     number, pcm, last = part
@@ -81,10 +80,9 @@ class Floor:
 async def measure_floor(socket: ClientConnection, text: str) -> float:
     """Milliseconds from ready to the first PCM."""
     await socket.send(text)
-    await socket.recv()
-    ready_at = time.perf_counter()
+    ready_at = float(await socket.recv())
     first = await socket.recv()
-    took_ms = (time.perf_counter() - ready_at) * 1000
+    took_ms = time.time() * 1000 - ready_at
     while not first[14] & 1:
         first = await socket.recv()
     return took_ms
@@ -97,21 +95,21 @@ async def measure_cueline(socket: ClientConnection, text: str) -> dict[str, floa
     stages: dict[str, float] = {}
     while True:
         got = await socket.recv()
-        now = time.perf_counter()
+        now = time.time() * 1000
         if isinstance(got, bytes):
             first_at = first_at or now
             continue
         message = json.loads(got)
         if message["type"] == "sentence" and message["state"] == "queued":
-            ready_at = now
-        if message["type"] == "sentence" and message["state"] == "done":
+            ready_at = ready_at or message["at"]
+        if message["type"] == "sentence" and message["state"] == "done" and message["sentence"] == 0:
             stages = {
                 "ready → claimed by a worker": message["queue_ms"],
                 "claimed → first chunk at the api": message["first_audio_ms"] - message["queue_ms"],
             }
         if message["type"] == "turn" and message["state"] == "ended":
             break
-    total = (first_at - ready_at) * 1000
+    total = first_at - ready_at
     return {
         "total": total,
         **stages,

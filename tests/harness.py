@@ -117,8 +117,9 @@ class Stack:
         self.redis = Process(command.argv, self.folder / "redis.log", stdin=command.stdin)
         wait_until(lambda: _answers(self.redis_port), "redis")
 
-    def start_worker(self, pool: str = "prefork") -> Process:
+    def start_worker(self, pool: str = "") -> Process:
         name = f"speech{len(self.workers) + 1}"
+        pool = pool or ("solo" if self.engine == "espeak" else "prefork")
         argv = commands.here(commands.worker(name, pool))
         worker = Process(argv, self.folder / f"{name}.log", self.env)
         self.workers.append(worker)

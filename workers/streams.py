@@ -10,6 +10,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,10 @@ def connect(url: str) -> Redis:
     )
 
 
+_WRITERS = ThreadPoolExecutor(max_workers=256, thread_name_prefix="sentence-log")
+"""Threads that outlive their sentence: making one takes as long as espeak's first sound."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Write:
     seq: int
@@ -60,7 +65,8 @@ class SentenceLog:
         self._key = keys.sentence(job.session, job.turn, job.sentence)
         self._writes: queue.Queue[_Write | None] = queue.Queue(BACKLOG_PARTS)
         self._stopped: SpeechError | None = None
-        self._thread = threading.Thread(target=self._write_loop, name="sentence-log", daemon=True)
+        self._has_sent_chunk = False
+        self._loop: Future[None] | None = None
 
     def claim(self) -> bool:
         """Take the job; False if it is stale, doubled, cancelled or its stream is gone.
@@ -74,7 +80,7 @@ class SentenceLog:
             raise QueueUnreachable(str(error)) from error
         if accepted is not None:
             return False
-        self._thread.start()
+        self._loop = _WRITERS.submit(self._write_loop)
         return True
 
     def append(self, chunk: Chunk) -> None:
@@ -82,7 +88,14 @@ class SentenceLog:
 
         Raises: SpeechCancelled or LogLost as soon as Redis has refused an earlier one.
         """
-        self._put(_Write(FIRST_PART_SEQ + chunk.part, {"f": chunk.pack()}))
+        write = _Write(FIRST_PART_SEQ + chunk.part, {"f": chunk.pack()})
+        if self._has_sent_chunk:
+            self._put(write)
+        else:
+            # Handing it to the other thread would cost the very first sound a few milliseconds of waiting for
+            # the interpreter's lock, which a busy engine holds.
+            self._write([write])
+            self.raise_if_stopped()
 
     def fail(self, error: SpeechError, after_part: int) -> None:
         """Tell the owner why this attempt ends; the owner decides whether there is another."""
@@ -90,9 +103,9 @@ class SentenceLog:
 
     def close(self) -> None:
         """Wait until everything handed over has been written or refused."""
-        if self._thread.is_alive():
+        if self._loop and not self._loop.done():
             self._put_quietly(None)
-            self._thread.join()
+            self._loop.result()
 
     def raise_if_stopped(self) -> None:
         """Raise what ended this log, if anything did."""
@@ -109,7 +122,7 @@ class SentenceLog:
                 self.raise_if_stopped()
 
     def _put_quietly(self, write: _Write | None) -> None:
-        while self._thread.is_alive():
+        while self._loop and not self._loop.done():
             try:
                 self._writes.put(write, timeout=0.2)
                 return
@@ -147,14 +160,23 @@ class SentenceLog:
             self._stopped = refusals[0]
 
     def _send(self, batch: list[_Write]) -> list[SpeechError | None]:
-        """Write a batch and ring once, in one round trip."""
+        """Write a batch and ring, in one round trip.
+
+        The claim and the first chunk travel in their bells too: what everybody waits for need not be fetched.
+        """
         pipe = self._redis.pipeline(transaction=False)
+        early = [] if self._has_sent_chunk else batch[:1]
         for write in batch:
             entry_id = f"{self._job.attempt}-{write.seq}"
             pipe.xadd(self._key, write.fields, id=entry_id, nomkstream=True)  # type: ignore[arg-type]
-        self._ring(pipe, {"k": self._key})
+            if write in early:
+                self._ring(pipe, {"k": self._key, "i": entry_id, **write.fields})
+                self._has_sent_chunk = write.seq != CLAIM_SEQ
+        if len(batch) > len(early):
+            self._ring(pipe, {"k": self._key})
         results = pipe.execute(raise_on_error=False)
-        return [self._judge(write, result) for write, result in zip(batch, results[:-1], strict=True)]
+        written = results[:1] + results[2 : len(batch) + 1] if early else results[: len(batch)]
+        return [self._judge(write, result) for write, result in zip(batch, written, strict=True)]
 
     def _judge(self, write: _Write, result: Any) -> SpeechError | None:
         if result is None:
@@ -182,7 +204,7 @@ class SentenceLog:
             # The next chunk will meet the same Redis and end the job with a reason.
             return
 
-    def _ring(self, pipe: Any, note: dict[str, str]) -> None:
+    def _ring(self, pipe: Any, note: dict[str, str | bytes]) -> None:
         pipe.xadd(self._job.inbox, note, maxlen=keys.INBOX_MAXLEN, approximate=True, nomkstream=True)
 
 

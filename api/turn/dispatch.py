@@ -10,11 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.utils.json import dumps
 
 from api.inbox import Inbox
 from api.streams import Streams, StreamsError
@@ -40,8 +39,37 @@ WAITING_S = 60.0
 ENQUEUE_S = 3.0
 JOB_EXPIRES_S = 120
 
-# Without a bound a sick broker blocks the caller for the better part of a minute.
-_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.05, "interval_max": 0.1}
+
+class Envelopes:
+    """Writes jobs as Celery writes them, without sending them: see docs/decisions/dispatch.md.
+
+    Celery's producer is synchronous. On the event loop a sick broker would stop every conversation; in a thread it
+    costs a millisecond more than the message itself. So Celery publishes to a queue in memory, and what it put there
+    goes to Redis by our own connection.
+    """
+
+    def __init__(self) -> None:
+        self._celery = Celery("cueline-api")
+        self._celery.config_from_object("celeryconfig")
+        self._celery.conf.update(broker_url="memory://", broker_transport_options={})
+        self._channel = self._celery.connection_for_write().default_channel
+        self._producer = self._celery.amqp.Producer(self._channel)
+
+    def write(self, job: SpeechJob, queue: str) -> str:
+        """The message that a worker reads from the queue's list in Redis."""
+        # What Flower shows: who speaks, which sentence, its first words. The whole text stays out of events.
+        shown = {"character": job.character, "turn": job.turn, "sentence": job.sentence, "words": job.label()}
+        self._celery.send_task(
+            SPEAK_TASK,
+            kwargs={"job": job.to_dict()},
+            queue=queue,
+            argsrepr="()",
+            kwargsrepr=repr(shown),
+            expires=JOB_EXPIRES_S,
+            producer=self._producer,
+        )
+        message: str = dumps(self._channel._get(queue))  # type: ignore[no-untyped-call]
+        return message
 
 
 class Dispatcher:
@@ -50,28 +78,23 @@ class Dispatcher:
     def __init__(self, streams: Streams, inbox: Inbox) -> None:
         self._streams = streams
         self._inbox = inbox
-        self._celery = Celery("cueline-api")
-        self._celery.config_from_object("celeryconfig")
-        # Publishing is synchronous in Celery; here it can make nobody wait but the next publisher.
-        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="dispatch")
-
-    async def start(self) -> None:
-        """Open the broker connection before the first sentence has to wait for it."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self._warm_up)
-
-    async def stop(self) -> None:
-        """Close the broker connections."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._celery.close()
+        self._envelopes = Envelopes()
 
     @property
     def inbox_key(self) -> str:
         """Where workers ring for this process."""
         return self._inbox.key
 
-    async def speak(self, job: SpeechJob, feed: SentenceFeed, next_part: Callable[[], int]) -> None:
-        """Have one sentence spoken; returns when its last chunk is in the stream.
+    def open(self, key: str) -> asyncio.Task[None]:
+        """Begin to make a sentence's stream, ahead of the sentence: then nobody waits for it."""
+        opening = asyncio.create_task(self._streams.open_sentence(key))
+        opening.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return opening
+
+    async def speak(
+        self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
+    ) -> None:
+        """Have one sentence spoken; returns when its last chunk is in the stream that `opening` makes.
 
         `next_part` says which part is still missing, so that another attempt goes on there.
         Raises: SpeechError after the stream was ended with a tombstone.
@@ -85,7 +108,7 @@ class Dispatcher:
                     job = replace(job, attempt=attempt, from_part=next_part())
                     log.warning("attempt %d of %s: %s", attempt, key, error.text)
                 else:
-                    await self._streams.open_sentence(key)
+                    await opening
                 feed.attempt, feed.error = attempt, None
                 if feed.is_complete:
                     return
@@ -104,35 +127,16 @@ class Dispatcher:
         raise error
 
     async def enqueue(self, job: SpeechJob) -> None:
-        """Publish one job.
+        """Put one job into the queue.
 
         Raises: QueueUnreachable within `ENQUEUE_S`.
         """
         ATTEMPTS.labels(attempt=job.attempt).inc()
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(ENQUEUE_S):
-                await loop.run_in_executor(self._executor, self._publish, job)
-        except (OperationalError, OSError, TimeoutError) as error:
+                await self._streams.enqueue(TALK_QUEUE, self._envelopes.write(job, TALK_QUEUE))
+        except (StreamsError, TimeoutError) as error:
             raise QueueUnreachable() from error
-
-    def _publish(self, job: SpeechJob) -> None:
-        # What Flower shows: who speaks, which sentence, its first words. The whole text stays out of events.
-        shown = {"character": job.character, "turn": job.turn, "sentence": job.sentence, "words": job.label()}
-        self._celery.send_task(
-            SPEAK_TASK,
-            kwargs={"job": job.to_dict()},
-            queue=TALK_QUEUE,
-            argsrepr="()",
-            kwargsrepr=repr(shown),
-            expires=JOB_EXPIRES_S,
-            retry=True,
-            retry_policy=_RETRY,
-        )
-
-    def _warm_up(self) -> None:
-        with self._celery.producer_or_acquire() as producer:
-            producer.connection.ensure_connection(max_retries=2, timeout=2)
 
     async def _watch(self, feed: SentenceFeed) -> None:
         """Wait for the end of the sentence; raise as soon as it will not come from this attempt."""
@@ -179,6 +183,7 @@ class Dispatcher:
 
     async def _fence(self, feed: SentenceFeed, attempt: int) -> None:
         """Shut out older attempts, then read what they managed to write: the exact place to go on from."""
+        feed.subscription.fence = attempt
         await self._streams.fence(feed.subscription.key, attempt)
         await self._inbox.pull({feed.subscription.key})
 

@@ -72,6 +72,7 @@ class SentenceFeed:
 
     def _take(self, chunk: Chunk) -> None:
         self.chunk_at = self.heard_at
+        self.claimed_attempt = max(self.claimed_attempt, min(chunk.attempt, self.attempt))
         self.size += len(chunk.pcm)
         if chunk.pcm:
             self.timing.mark_audio()

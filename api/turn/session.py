@@ -21,7 +21,7 @@ from api.events import (
     TtsStop,
     TurnState,
 )
-from api.history import History, heard_text
+from api.history import History, Said, heard_text
 from api.mirror import Mirror
 from api.streams import StreamsError
 from api.turn.listeners import Item, Listener, Log
@@ -79,6 +79,7 @@ class Session:
         self._position: tuple[int, int, int] | None = None
         self._runner: asyncio.Task[None] | None = None
         self._cleaners: set[asyncio.Task[None]] = set()
+        self._history_lock = asyncio.Lock()
 
     # what turns and routes say
 
@@ -223,7 +224,7 @@ class Session:
             turn = Turn(self._parts, self, waiting.turn, waiting.utterance, waiting.character)
             self._current = turn
             self._remember(turn)
-            self.history.add_user(turn.number, waiting.utterance.text)
+            self._clean(self._append_history(self.history.add_user(turn.number, waiting.utterance.text)))
             prompt = self.history.prompt(turn.character.persona)
             turn.task = asyncio.create_task(self._run_turn(turn, prompt))
             await asyncio.wait({turn.task})
@@ -236,7 +237,8 @@ class Session:
             self._cancel_current("failed")
             return
         if self._current is turn:
-            self.history.set_reply(turn.number, turn.text, turn.character.name)
+            if reply := self.history.set_reply(turn.number, turn.text, turn.character.name):
+                self._clean(self._append_history(reply))
             self._end(turn, reason)
 
     def _cancel_current(self, reason: Reason, word: ServerMessage | None = None) -> None:
@@ -261,7 +263,6 @@ class Session:
         self.emit(TurnState(turn=turn.number, state="ended", reason=reason, character=turn.character.name))
         if not self._waiting:
             self.emit(Status(status="listening" if self.is_listening else "idle"))
-        self._clean(self._save_history())
 
     def _drop_waiting(self, dropped: list[Waiting], reason: Reason) -> None:
         for waiting in dropped:
@@ -312,8 +313,16 @@ class Session:
         """What another process needs to go on with this session."""
         return {"owner": self.owner, "next_turn": str(self.next_turn), "character": self.character.id}
 
+    async def _append_history(self, said: Said) -> None:
+        async with self._history_lock:
+            try:
+                await self._parts.streams.append_history(self.id, said.to_dict())
+            except StreamsError as error:
+                log.warning("a message is not saved: %s", error)
+
     async def _save_history(self) -> None:
-        try:
-            await self._parts.streams.replace_history(self.id, self.history.to_list())
-        except StreamsError as error:
-            log.warning("a history is not saved: %s", error)
+        async with self._history_lock:
+            try:
+                await self._parts.streams.replace_history(self.id, self.history.to_list())
+            except StreamsError as error:
+                log.warning("a history is not saved: %s", error)

@@ -75,10 +75,10 @@ class OpenAIModel:
         finished = False
         try:
             async with asyncio.timeout(deadline_s):
+                # As a body of its own the conversation is sent as it is; as an argument the client would walk
+                # through every message of it first, for milliseconds, while all other conversations wait.
                 stream: Any = await self._client.chat.completions.create(
-                    model=self.name,
-                    messages=messages,  # type: ignore[arg-type]
-                    stream=True,
+                    model=self.name, messages=[], stream=True, extra_body={"messages": messages}
                 )
             async with stream:
                 chunks = aiter(stream)

@@ -107,6 +107,7 @@ class Turn:
         self._relay = Relay(parts.inbox, stage.id, number, self._play)
         self._room = asyncio.Semaphore(AT_ONCE)
         self._jobs: list[asyncio.Task[None]] = []
+        self._openings: dict[int, asyncio.Task[None]] = {}
         self._has_started_speaking = False
         self._fence = ""
 
@@ -169,6 +170,7 @@ class Turn:
     async def _read_reply(self, prompt: list[dict[str, str]]) -> ModelError | None:
         """Token by token; returns what went wrong with the model. What was said until then is spoken."""
         buffer = SentenceBuffer()
+        self._open(0)
         failure: ModelError | None = None
         try:
             async with aclosing(self._parts.model.reply(prompt)) as tokens:
@@ -197,7 +199,11 @@ class Turn:
             self._fence = open_fence(text, self._fence)
             self.sentences.append(sentence)
             self._emit_state(sentence, "queued")
+            self._open(sentence.number + 1)
             self._jobs.append(asyncio.create_task(self._speak(sentence)))
+
+    def _open(self, number: int) -> None:
+        self._openings[number] = self._parts.dispatcher.open(self._relay.key(number))
 
     async def _speak(self, sentence: Sentence) -> None:
         async with self._room:
@@ -213,8 +219,9 @@ class Turn:
         number = sentence.number
         try:
             if text := spoken(sentence.text, sentence.fence):
+                opening = self._openings.pop(number)
                 await self._parts.dispatcher.speak(
-                    self._job(sentence, text), feed, lambda: self._relay.next_part(number)
+                    self._job(sentence, text), feed, opening, lambda: self._relay.next_part(number)
                 )
             else:
                 await self._end_unspoken(sentence)

@@ -67,7 +67,7 @@ def pitch_hz(pcm: bytes) -> float:
 
 def test_an_engine_knows_its_own_name(engine: Engine) -> None:
     assert engine.name in engine_names()
-    assert engine.pool in ("prefork", "threads")
+    assert engine.pool in ("solo", "prefork", "threads")
 
 
 def test_a_known_sentence_has_a_plausible_duration(engine: Engine) -> None:

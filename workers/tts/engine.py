@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from contract.voice import Voice
 
-Pool = Literal["prefork", "threads"]
+Pool = Literal["solo", "prefork", "threads"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Engine(Protocol):
     name: str
     """Its name in the registry."""
     pool: Pool
-    """Celery pool it needs: prefork where the library is not thread-safe or may crash, threads where it batches."""
+    """Celery pool it needs: solo where a sentence takes milliseconds, prefork where it takes long and the library is
+    not thread-safe or may crash, threads where sentences are made together."""
     repeatable: bool
     """Whether the same text, voice and seed give the same samples on every worker."""
 

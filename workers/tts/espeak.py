@@ -59,7 +59,7 @@ class EspeakEngine:
     """
 
     name = "espeak"
-    pool: Pool = "prefork"
+    pool: Pool = "solo"
     repeatable = False
     """Becomes true in `load` where the library's counters can be reached and a probe proves it."""
 
