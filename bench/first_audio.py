@@ -33,10 +33,10 @@ from workers.pcm import grid
 from workers.tts.espeak import EspeakEngine
 
 SENTENCES = (
-    "The tide is coming in, and the wind is fair.",
+    "The tide is coming in and the wind is fair.",
     "I have packed sandwiches and three kinds of tea.",
     "Nobody had seen the lighthouse keeper since Tuesday.",
-    "That is a good question, and I have no answer to it.",
+    "That is a good question and I have no answer to it.",
 )
 VOICE = Voice("en-us+f3", description="feminine, young adult, warm, conversational, clear pronunciation")
 

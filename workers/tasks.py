@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from typing import Any
 
 from celery import Task, signals
@@ -75,6 +76,9 @@ def start_process() -> None:
     """Load the engine and say that this process takes jobs."""
     global _sign
     _redis.connection_pool.reset()
+    # Engine, grid and writer hand over to each other all the time; 5 ms of waiting for the interpreter's lock,
+    # Python's default, is more than a whole sentence takes espeak.
+    sys.setswitchinterval(0.0002)
     engine()
     _sign = SignOfLife(_redis, f"{_node}:{os.getpid()}", announcement)
     _sign.start()

@@ -199,16 +199,23 @@ class Turn:
             self._fence = open_fence(text, self._fence)
             self.sentences.append(sentence)
             self._emit_state(sentence, "queued")
-            self._open(sentence.number + 1)
             self._jobs.append(asyncio.create_task(self._speak(sentence)))
 
-    def _open(self, number: int) -> None:
-        self._openings[number] = self._parts.dispatcher.open(self._relay.key(number))
+    def _open(self, number: int) -> asyncio.Task[None]:
+        """Have a sentence's stream made, once."""
+        if number not in self._openings:
+            self._openings[number] = self._parts.dispatcher.open(self._relay.key(number))
+        return self._openings[number]
+
+    def _on_claim(self, sentence: Sentence) -> None:
+        self._emit_state(sentence, "speaking")
+        # Now there is time for it; before, it would have stood in the way of the sentence itself.
+        self._open(sentence.number + 1)
 
     async def _speak(self, sentence: Sentence) -> None:
         async with self._room:
             feed = sentence.feed = self._relay.follow(
-                sentence.number, sentence.timing, lambda: self._emit_state(sentence, "speaking")
+                sentence.number, sentence.timing, lambda: self._on_claim(sentence)
             )
             try:
                 await self._speak_or_bury(sentence, feed)
@@ -219,7 +226,7 @@ class Turn:
         number = sentence.number
         try:
             if text := spoken(sentence.text, sentence.fence):
-                opening = self._openings.pop(number)
+                opening = self._open(number)
                 await self._parts.dispatcher.speak(
                     self._job(sentence, text), feed, opening, lambda: self._relay.next_part(number)
                 )
