@@ -43,6 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     voices.add_argument("--url", default="", help="the server (default: the one running here)")
     voices.set_defaults(run=_voices)
 
+    say = commands.add_parser("say", help="speak a text with the workers that run here")
+    say.add_argument("text")
+    say.add_argument("-o", "--output", default="", metavar="FILE.wav", help="write a file instead of playing")
+    say.add_argument("--voice", default="", help="one of `cueline voices`")
+    say.set_defaults(run=_say)
+
     bench = commands.add_parser("bench", help="measure; without a name: list what can be measured")
     bench.add_argument("name", nargs="?", default="")
     bench.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the measurement itself")
@@ -88,6 +94,14 @@ def _voices(arguments: argparse.Namespace) -> int:
     return print_voices(arguments.url)
 
 
+def _say(arguments: argparse.Namespace) -> int:
+    from cli.say import say
+    from cli.settings import load_dotenv
+
+    load_dotenv(Path.cwd())
+    return say(arguments.text, arguments.output, arguments.voice)
+
+
 def _bench(arguments: argparse.Namespace) -> int:
     """List the measurements, or become one, so that Ctrl-C reaches it and its exit code is ours."""
     names = sorted(path.stem for path in (PROJECT_DIR / "bench").glob("[!_]*.py"))
@@ -98,7 +112,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"cueline: there is no bench/{arguments.name}.py; try: {', '.join(names)}\n")
         return 2
     os.chdir(PROJECT_DIR)
-    os.execv(sys.executable, [sys.executable, f"bench/{arguments.name}.py", *arguments.rest])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", f"bench.{arguments.name}", *arguments.rest])  # noqa: S606
     raise AssertionError("exec does not return")
 
 

@@ -1,0 +1,134 @@
+"""`cueline say`: any text through the same queue and workers as a talk, into a file or the loudspeaker. Not: an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import wave
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+from api.characters import find_character
+from api.events import ErrorMessage, ServerMessage
+from api.inbox import Inbox
+from api.settings import SettingsError, read_settings
+from api.streams import Streams, StreamsError
+from api.turn.dispatch import Dispatcher
+from api.turn.turn import Parts, Turn
+from api.turn.utterance import Utterance
+from cli.log import safe
+from cli.running import read_run
+from cli.settings import find_data_dir
+from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, bytes_to_ms
+from contract.chunk import Chunk
+
+PLAYERS = (
+    ("pw-play",),
+    ("paplay",),
+    ("aplay", "-q"),
+    ("afplay",),
+    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),
+)
+
+
+def say(text: str, output: str, voice: str) -> int:
+    """Speak `text` with the workers that run here; exit code 1 if there are none or a sentence failed."""
+    try:
+        run = read_run(find_data_dir(os.environ))
+        url = read_settings().redis_url if os.environ.get("CUELINE_REDIS_URL") else run.redis if run else ""
+    except SettingsError as error:
+        return _complain(str(error), 2)
+    player = next((command for command in PLAYERS if shutil.which(command[0])), None)
+    if not url:
+        return _complain("nothing runs here that could speak; start `cueline up` in another terminal")
+    if not output and not player:
+        return _complain("there is nothing to play sound with; write a file: cueline say TEXT -o FILE.wav")
+    try:
+        stage = asyncio.run(_speak(url, text, voice))
+    except (StreamsError, OSError) as error:
+        return _complain(f"the queue does not answer ({error}); is `cueline up` running?")
+    for problem in stage.problems:
+        _complain(problem)
+    if output:
+        _write(Path(output), stage.pcm)
+        sys.stdout.write(f"{output}: {bytes_to_ms(len(stage.pcm)) / 1000:.1f} s\n")
+    elif player:
+        _play(player, stage.pcm)
+    return 1 if stage.problems or not stage.pcm else 0
+
+
+class _Stage:
+    """The listener of one turn that nobody answers: it keeps the sound."""
+
+    def __init__(self) -> None:
+        self.id = f"say-{secrets.token_hex(8)}"
+        self.problems: list[str] = []
+        self._pcm: list[bytes] = []
+
+    @property
+    def pcm(self) -> bytes:
+        return b"".join(self._pcm)
+
+    def emit(self, message: ServerMessage) -> None:
+        if isinstance(message, ErrorMessage):
+            self.problems.append(message.message)
+
+    def play(self, chunk: Chunk) -> None:
+        self._pcm.append(chunk.pcm)
+
+    def silence(self, turn: int) -> None:
+        self._pcm.clear()
+
+
+class _Recital:
+    """A model that says what it was given."""
+
+    name = "recital"
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    async def reply(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        yield self._text
+
+
+async def _speak(url: str, text: str, voice: str) -> _Stage:
+    streams, stage = Streams(url), _Stage()
+    inbox = Inbox(streams, secrets.token_hex(8))
+    speaker = find_character(None)
+    if voice:
+        speaker = replace(speaker, voice=replace(speaker.voice, name=voice))
+    try:
+        await inbox.start()
+        parts = Parts(streams, inbox, Dispatcher(streams, inbox), _Recital(text))
+        await Turn(parts, stage, 0, Utterance(text), speaker).run([])
+    finally:
+        await inbox.stop()
+        await streams.close()
+    return stage
+
+
+def _write(path: Path, pcm: bytes) -> None:
+    with wave.open(str(path), "wb") as audio:
+        audio.setnchannels(1)
+        audio.setsampwidth(SAMPLE_BYTES)
+        audio.setframerate(SAMPLE_RATE_HZ)
+        audio.writeframes(pcm)
+
+
+def _play(player: tuple[str, ...], pcm: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "said.wav"
+        _write(path, pcm)
+        subprocess.run([*player, str(path)], check=False)
+
+
+def _complain(problem: str, code: int = 1) -> int:
+    sys.stderr.write(f"cueline: {safe(problem)}\n")
+    return code
