@@ -2,20 +2,20 @@
  * The talk page: wires the socket, the player and the page together and keeps its state.
  * Knows no byte of a frame, no sample and no element that another file draws.
  */
-import { chatMessage, eventToDate, interruptMessage, playedMessage, resumeMessage } from './protocol.js';
+import { chatMessage, interruptMessage, resumeMessage } from './protocol.js';
 import { canInterrupt, nextState } from './states.js';
 import { isConnected, lastEvent, send, startConnection, useAccessKey } from './websocket.js';
 import { endTurn, hasWorklets, isSounding, newestFrame, playFrame, resetPlayer, setVolume, stopTurn, unlockAudio } from './audio-player.js';
+import { playingTurn, stopHearing } from './playback.js';
 import {
-  closeTurn, cutTurn, cutUnheardTurn, endSentence, explainFailure, forgetTurns, hasSoundToCome, isUnheard, knownTurn,
-  moveSentence, newestTurn, runningTurn, showQueueOf, startSentence, turnOf, updateSentence,
+  closeTurn, cutTurn, cutUnheardTurn, explainFailure, forgetTurns, hasSoundToCome, isUnheard, knownTurn, newestTurn,
+  runningTurn, turnOf, updateSentence,
 } from './turns.js';
-import { renderFirstSound, renderLevel, renderReplyText, renderState, renderUserText, renderWaiting } from './chatui.js';
+import { renderFirstSound, renderReplyText, renderState, renderUserText, renderWaiting } from './chatui.js';
 import { askAccessKey, renderConnection, renderLatency, showBanner, showNotice, showToast } from './notices.js';
 import { emptyTextBox, giveTextBack } from './text-box.js';
 
 const INTERRUPTED_MS = 200;
-const PLAYED_EVERY_MS = 1000;
 const TICK_MS = 1000;
 
 const interruptButton = document.getElementById('interrupt');
@@ -24,13 +24,10 @@ const volumeSlider = document.getElementById('volume');
 let state = 'offline';
 let stateSince = 0;
 let sessionId = null;
-let playingTurn = null;
 let isWaitingForTurn = false;
 let wantsInterrupt = false;
 let unconfirmed = null;
 let sentAt = null;
-let reportedMs = 0;
-let closeSoundToast = null;
 
 const handlers = {
   session: handleSession,
@@ -80,18 +77,18 @@ function handleSession(message) {
 
 /** The server knows the old talk no more. */
 function beginAnew() {
-  playingTurn = null;
+  stopHearing(Infinity);
   resetPlayer();
   forgetTurns();
 }
 
-function handlePartialTranscript({ turn, content, event }) {
-  renderUserText(turn ?? newestTurn() + 1, content, false, eventToDate(event));
+function handlePartialTranscript({ turn, content, at }) {
+  renderUserText(turn ?? newestTurn() + 1, content, false, at);
 }
 
-function handleFinalTranscript({ turn, content, id, event }) {
+function handleFinalTranscript({ turn, content, id, at }) {
   if (unconfirmed && unconfirmed.id === id) unconfirmed = null;
-  renderUserText(turn ?? newestTurn() + 1, content, true, eventToDate(event));
+  renderUserText(turn ?? newestTurn() + 1, content, true, at);
 }
 
 function handleTurn(message) {
@@ -122,9 +119,9 @@ function finishTurn(turn, reason) {
   settle();
 }
 
-function handleReplyText({ turn, character, content, is_complete: isComplete, event }) {
+function handleReplyText({ turn, character, content, is_complete: isComplete, at }) {
   turnOf(turn, playingTurn);
-  renderReplyText(turn, character ?? '', content, isComplete === true, eventToDate(event));
+  renderReplyText(turn, character ?? '', content, isComplete === true, at);
 }
 
 function handleSentence(message) {
@@ -152,7 +149,7 @@ function handleSpeechStop(message) {
 async function stopSpeech(turn) {
   turn.isCut = true;
   const stopping = stopTurn(turn.number);
-  if (playingTurn === turn.number) playingTurn = null;
+  stopHearing(turn.number);
   showInterrupted();
   const heard = await stopping;
   cutTurn(turn, heard);
@@ -190,61 +187,9 @@ function onSocketFrame({ detail: { frame } }) {
   if (playFrame(frame)) turn.hasFrames = true;
 }
 
-function onStreamStart({ detail }) {
-  playingTurn = detail.turn;
-  showQueueOf(turnOf(detail.turn));
+function onPlaybackBegun() {
   if (sentAt !== null) renderFirstSound(performance.now() - sentAt);
   sentAt = null;
-}
-
-function onSentenceStart({ detail }) {
-  const turn = turnOf(detail.turn);
-  if (turn.isCut) return;
-  reportedMs = 0;
-  startSentence(turn, detail.sentence);
-  settle();
-}
-
-/** A position that comes after the cut would bring caption and meter back. */
-function onPosition({ detail }) {
-  const turn = turnOf(detail.turn);
-  if (turn.isCut || turn.playing?.number !== detail.sentence) return;
-  moveSentence(turn, detail.ms);
-  renderLevel(detail.level);
-  if (detail.ms - reportedMs >= PLAYED_EVERY_MS) reportPlayed(detail);
-}
-
-function onSentenceEnd({ detail }) {
-  const turn = turnOf(detail.turn);
-  if (turn.isCut) return;
-  endSentence(turn, detail.sentence, detail.ms, detail.isFailed);
-  if (detail.ms > 0) reportPlayed(detail);
-}
-
-function reportPlayed({ turn, sentence, ms }) {
-  reportedMs = ms;
-  send(playedMessage(turn, sentence, ms));
-}
-
-function onStreamStop({ detail }) {
-  const turn = turnOf(detail.turn);
-  turn.isHeard = true;
-  if (playingTurn === detail.turn) playingTurn = null;
-  closeTurn(turn);
-  const newest = knownTurn(newestTurn());
-  if (playingTurn === null) showQueueOf(newest);
-  settle();
-}
-
-function onAudioBlocked() {
-  closeSoundToast ??= showToast('Your browser keeps the sound off until you touch the page.', {
-    code: 'sound_blocked', action: { word: 'Turn on sound', run: unlockAudio },
-  });
-}
-
-function onAudioRunning() {
-  closeSoundToast?.();
-  closeSoundToast = null;
 }
 
 function onTextGiven({ detail: { text } }) {
@@ -304,13 +249,8 @@ function listen() {
   document.addEventListener('socket_lost', onLost);
   document.addEventListener('access_needed', ({ detail }) => askAccessKey(detail.wasRefused));
   document.addEventListener('access_given', ({ detail }) => useAccessKey(detail.key));
-  document.addEventListener('audio_stream_start', onStreamStart);
-  document.addEventListener('audio_sentence_start', onSentenceStart);
-  document.addEventListener('audio_position', onPosition);
-  document.addEventListener('audio_sentence_end', onSentenceEnd);
-  document.addEventListener('audio_stream_stop', onStreamStop);
-  document.addEventListener('audio_blocked', onAudioBlocked);
-  document.addEventListener('audio_running', onAudioRunning);
+  document.addEventListener('playback_begun', onPlaybackBegun);
+  document.addEventListener('playback_changed', settle);
   document.addEventListener('text_given', onTextGiven);
   document.addEventListener('keydown', onKeyDown);
   document.addEventListener('click', unlockAudio);

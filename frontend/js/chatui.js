@@ -66,8 +66,8 @@ export function renderFirstSound(ms) {
 }
 
 /** A person's words. While they are still being spoken the same bubble changes. */
-export function renderUserText(turn, text, isFinal, date) {
-  const bubble = partialBubble ?? addMessage(turn, 'user', 'You', date);
+export function renderUserText(turn, text, isFinal, at) {
+  const bubble = partialBubble ?? addMessage(turn, 'user', 'You', at);
   bubble.body.textContent = text;
   bubble.article.classList.toggle('partial', !isFinal);
   partialBubble = isFinal ? null : bubble;
@@ -76,8 +76,8 @@ export function renderUserText(turn, text, isFinal, date) {
 }
 
 /** New words of a reply, or the whole of it when it is complete. */
-export function renderReplyText(turn, character, text, isComplete, date) {
-  const reply = replyForText(turn, character, date);
+export function renderReplyText(turn, character, text, isComplete, at) {
+  const reply = replyForText(turn, character, at);
   const isSame = isComplete && reply.text === text;
   reply.text = isComplete ? text : reply.text + text;
   reply.isComplete = isComplete;
@@ -85,10 +85,10 @@ export function renderReplyText(turn, character, text, isComplete, date) {
   scheduleReply(reply);
 }
 
-function replyForText(turn, character, date) {
+function replyForText(turn, character, at) {
   const last = viewOf(turn).replies.at(-1);
   const isOther = character && last?.character && last.character !== character;
-  if (!last || (last.text && (last.isComplete || isOther))) return addReply(turn, character, date);
+  if (!last || (last.text && (last.isComplete || isOther))) return addReply(turn, character, at);
   if (character && last.character !== character) nameReply(last, character);
   return last;
 }
@@ -183,7 +183,7 @@ export function closeConversation() {
   transcript.append(line);
 }
 
-function addMessage(turn, kind, name, date) {
+function addMessage(turn, kind, name, at) {
   const article = document.createElement('article');
   const head = document.createElement('header');
   const who = document.createElement('strong');
@@ -192,15 +192,17 @@ function addMessage(turn, kind, name, date) {
   article.className = `message ${kind}`;
   body.className = 'words';
   who.textContent = name;
-  time.textContent = (date ?? new Date()).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  const date = new Date(at ?? Date.now());
+  time.dateTime = date.toISOString();
+  time.textContent = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   head.append(who, time);
   article.append(head, body);
   viewOf(turn).section.append(article);
   return { article, body, who };
 }
 
-function addReply(turn, character, date) {
-  const message = addMessage(turn, 'reply', character || 'Reply', date);
+function addReply(turn, character, at) {
+  const message = addMessage(turn, 'reply', character || 'Reply', at);
   const tail = document.createElement('span');
   tail.className = 'tail';
   const reply = { ...message, character, text: '', isComplete: false, sentences: new Map(), spans: new Map(), tail, placedEnd: 0, needsLayout: true };

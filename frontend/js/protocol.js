@@ -8,6 +8,9 @@ const HEADER_VERSION = 1;
 const FLAG_LAST = 1;
 const FLAG_FAILED = 2;
 
+/** What any message may carry: when it was said, in milliseconds since 1970. */
+const COMMON_FIELDS = { at: 'time?' };
+
 /** What must be there in each message from the server; a trailing ? marks what may be missing. */
 const SERVER_MESSAGES = {
   session: { session_id: 'string', resumed: 'boolean?' },
@@ -32,6 +35,7 @@ const CHECKS = {
   boolean: (value) => typeof value === 'boolean',
   number: (value) => typeof value === 'number' && Number.isFinite(value),
   count: (value) => Number.isSafeInteger(value) && value >= 0,
+  time: (value) => typeof value === 'number' && !Number.isNaN(new Date(value).getTime()),
   object: (value) => typeof value === 'object' && !Array.isArray(value),
 };
 
@@ -45,7 +49,7 @@ export function parseMessage(text) {
   }
   if (message === null || !CHECKS.object(message)) return { problem: 'not_an_object' };
   if (!Object.hasOwn(SERVER_MESSAGES, message.type)) return { problem: 'unknown_type' };
-  const fields = Object.entries(SERVER_MESSAGES[message.type]);
+  const fields = Object.entries({ ...COMMON_FIELDS, ...SERVER_MESSAGES[message.type] });
   return fields.every(([name, kind]) => isField(message[name], kind)) ? { message } : { problem: 'bad_field' };
 }
 
@@ -98,12 +102,6 @@ export function laterEvent(a, b) {
 function eventToNumbers(event) {
   const [first, second] = String(event).split('-').map(Number);
   return [first || 0, second || 0];
-}
-
-/** When an event was written, or null: ids of a Redis stream begin with the clock, others count. */
-export function eventToDate(event) {
-  const [ms] = event ? eventToNumbers(event) : [0];
-  return ms > 1e12 ? new Date(ms) : null;
 }
 
 export function chatMessage(text, id) {

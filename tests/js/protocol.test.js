@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-  HEADER_BYTES, chatMessage, eventToDate, interruptMessage, judgeFrame, laterEvent, parseMessage, playedMessage, resumeMessage, unpackFrame,
+  HEADER_BYTES, chatMessage, interruptMessage, judgeFrame, laterEvent, parseMessage, playedMessage, resumeMessage, unpackFrame,
 } from '../../frontend/js/protocol.js';
 
 function pack({ turn = 0, sentence = 0, part = 0, attempt = 1, flags = 0, version = 1, samples = [] }) {
@@ -52,6 +52,13 @@ for (const [text, problem] of PROBLEMS) {
   test(`a bad message is named, never thrown: ${text}`, () => assert.equal(parseMessage(text).problem, problem));
 }
 
+test('the time of a message is a number of milliseconds', () => {
+  const at = (value) => parseMessage(`{"type":"stop_acknowledged","at":${value}}`);
+  assert.equal(at('1763655000000.25').message.at, 1763655000000.25);
+  assert.equal(at('"17:00"').problem, 'bad_field');
+  assert.equal(at('1e300').problem, 'bad_field');
+});
+
 test('null stands for a field that is not there', () => {
   assert.ok(parseMessage('{"type":"sentence","turn":0,"sentence":0,"state":"queued","duration_ms":null}').message);
 });
@@ -80,12 +87,6 @@ test('events are compared as numbers, not as text', () => {
   assert.equal(laterEvent('10-0', '9-9'), '10-0');
   assert.equal(laterEvent(null, '1-0'), '1-0');
   assert.equal(laterEvent('1-0', undefined), '1-0');
-});
-
-test('only an id that begins with the clock is a time', () => {
-  assert.equal(eventToDate('1763655000000-3').getTime(), 1763655000000);
-  assert.equal(eventToDate('17-0'), null);
-  assert.equal(eventToDate(undefined), null);
 });
 
 test('what we send has the fields of the protocol and no others', () => {
