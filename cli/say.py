@@ -1,4 +1,4 @@
-"""`cueline say`: any text through the same queue and workers as a talk, into a file or the loudspeaker. Not: an engine."""
+"""`cueline say`: any text through the queue and workers of a talk, to a file or loudspeaker. Not: an engine."""
 
 from __future__ import annotations
 
