@@ -37,7 +37,7 @@ def api(host: str, port: int) -> tuple[str, ...]:
     )
 
 
-def worker(name: str, pool: str = "prefork", log_level: str = "warning") -> tuple[str, ...]:
+def worker(name: str, pool: str = "solo", log_level: str = "warning") -> tuple[str, ...]:
     """A speech worker. `pool` is what the engine needs; see `python -m workers.pool`."""
     return (
         *("celery", "-q", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", ",".join(QUEUES)),

@@ -3,7 +3,7 @@
 #   .base    the virtual environment with what running needs
 #   .dev     the same with what tests and checks need
 #   node     what lints the page
-#   tools    node and a Chromium, for the tests of the page
+#   tools    node and a Chromium for the tests of the page, docker-compose for that of its file
 # pip, npm and apt are used as they are configured on this machine.
 set -eu
 cd "$(dirname "$0")/.."
@@ -74,6 +74,13 @@ need_browser() {
     say "THE TESTS IN A BROWSER WILL BE SKIPPED"
 }
 
+# Only reads docker-compose.yml, for the test of that file; no Docker engine is needed for it.
+need_compose() {
+    docker compose version >/dev/null 2>&1 && return
+    has docker-compose && return
+    apt docker-compose || say "docker-compose.yml will not be validated: no docker compose here"
+}
+
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
 case "$1" in
@@ -91,6 +98,7 @@ case "$1" in
     tools)
         need_node
         need_browser
+        need_compose
         ;;
     *) fail "there is no part $1" ;;
 esac
