@@ -66,13 +66,18 @@ function handleSession(message) {
   const isNew = sessionId !== null && (sessionId !== message.session_id || !message.resumed);
   if (isNew) beginAnew();
   sessionId = message.session_id;
-  if (message.resumed) send(resumeMessage(newestFrame(), lastEvent(), runningTurn()));
+  if (message.resumed) send(resumeMessage(newestFrame(), lastEvent(), awaitedTurn()));
   renderConnection('online', 'Online');
   showBanner('');
   if (typeof message.notice === 'string') showNotice(message.notice);
   setState(nextState(state, 'connected'));
   if (unconfirmed) send(chatMessage(unconfirmed.text, unconfirmed.id));
   settle();
+}
+
+/** The turn whose sound is due here, or null: one that runs, or the next one, if its message was sent. */
+function awaitedTurn() {
+  return runningTurn() ?? (isWaitingForTurn ? newestTurn() + 1 : null);
 }
 
 /** The server knows the old talk no more. */

@@ -9,9 +9,12 @@ import { finishReply, newPolicy, newReply, noteUnderrun, observeChunk } from './
 
 const MOST_HELD_FRAMES = 6000;
 const STOP_PATIENCE_MS = 250;
+const MOST_FAILED_STARTS = 5;
 const VOLUME_RAMP_S = 0.02;
 
 let context = null;
+let mayStart = false;
+let failedStarts = 0;
 let playerNode = null;
 let volumeNode = null;
 let volume = 1;
@@ -30,6 +33,7 @@ export const counts = { holes: 0, duplicates: 0, dropped: 0, underruns: 0 };
 /** Call inside a click or a key press, before any await: browsers give sound to nobody else. */
 export function unlockAudio() {
   if (!hasWorklets()) return;
+  mayStart = true;
   if (!context) startContext();
   else if (context.state !== 'running') context.resume().catch(() => announce('audio_blocked'));
 }
@@ -46,7 +50,16 @@ function startContext() {
   context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: 'interactive' });
   context.onstatechange = onContextState;
   context.resume().catch(() => announce('audio_blocked'));
-  buildGraph().catch(() => announce('audio_blocked'));
+  buildGraph().catch(onFailedStart);
+}
+
+/** The line was down when a worklet was fetched. A context remembers that for good: the next start takes a new one. */
+function onFailedStart() {
+  failedStarts += 1;
+  context.onstatechange = null;
+  context.close();
+  context = volumeNode = null;
+  announce('audio_blocked');
 }
 
 async function buildGraph() {
@@ -58,6 +71,7 @@ async function buildGraph() {
   const last = wantsTap() ? volumeNode.connect(await buildTap()) : volumeNode;
   last.connect(context.destination);
   playerNode = node;
+  failedStarts = 0;
   sendPrebuffer();
   held.splice(0).forEach(postToWorklet);
 }
@@ -116,7 +130,9 @@ function passOn(entry) {
   }
   held = held.filter(({ turn }) => turn === entry.turn).slice(0, MOST_HELD_FRAMES);
   held.push(entry);
-  if (entry.type === 'chunk' && !context) announce('audio_blocked');
+  if (entry.type !== 'chunk' || context) return;
+  if (mayStart && failedStarts < MOST_FAILED_STARTS) startContext();
+  else announce('audio_blocked');
 }
 
 function postToWorklet(entry) {

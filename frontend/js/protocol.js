@@ -114,12 +114,13 @@ export function interruptMessage(turn, heard) {
 }
 
 /**
- * The last frame and the last event this page has. A turn alone: nothing of its sound has come yet, and all of it is
- * wanted; without either no old sound comes back.
+ * The last frame and the last event this page has. An awaited turn of which no frame has come is named alone: all of
+ * its sound is wanted. Without either no old sound comes back.
  */
-export function resumeMessage(frame, event, runningTurn = null) {
-  const turn = runningTurn === null ? null : { turn: runningTurn };
-  const place = frame ? { turn: frame.turn, sentence: frame.sentence, part: frame.part } : turn;
+export function resumeMessage(frame, event, awaitedTurn = null) {
+  const isUnheard = awaitedTurn !== null && !(frame?.turn >= awaitedTurn);
+  const turn = isUnheard ? { turn: awaitedTurn } : null;
+  const place = turn ?? (frame && { turn: frame.turn, sentence: frame.sentence, part: frame.part });
   return { type: 'resume', ...place, event: event || '0-0' };
 }
 

@@ -1,4 +1,4 @@
-"""The page for everybody: axe finds nothing in any of its looks, the keyboard reaches all of it, and it can hold still."""
+"""The page for everybody: axe finds nothing in it, the keyboard is enough, and it can hold still."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN_AXE = """async (tags) => {
   const { violations } = await axe.run(document, { runOnly: tags });
-  return violations.map(({ id, nodes }) => `${id}: ` + nodes.map((node) => node.html + ' ' + node.failureSummary).join(' | '));
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
 }"""
 LONG = "SAY 20 " + "This goes on for quite a while. " * 10
 FOCUSED = "document.activeElement.id || document.activeElement.tagName"

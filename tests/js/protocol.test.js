@@ -94,6 +94,8 @@ test('what we send has the fields of the protocol and no others', () => {
   assert.deepEqual(interruptMessage(2, { sentence: 1, ms: 40 }), { type: 'interrupt', turn: 2, heard: { sentence: 1, ms: 40 } });
   assert.deepEqual(interruptMessage(null, null), { type: 'interrupt' });
   assert.deepEqual(resumeMessage({ turn: 1, sentence: 2, part: 3, isLast: true }, '17-0'), { type: 'resume', turn: 1, sentence: 2, part: 3, event: '17-0' });
+  assert.deepEqual(resumeMessage({ turn: 4, sentence: 0, part: 3 }, '17-0', 4), { type: 'resume', turn: 4, sentence: 0, part: 3, event: '17-0' });
+  assert.deepEqual(resumeMessage({ turn: 3, sentence: 2, part: 3 }, '17-0', 4), { type: 'resume', turn: 4, event: '17-0' });
   assert.deepEqual(resumeMessage(null, '17-0', 4), { type: 'resume', turn: 4, event: '17-0' });
   assert.deepEqual(resumeMessage(null, null), { type: 'resume', event: '0-0' });
   assert.deepEqual(playedMessage(0, 1, 12.6), { type: 'played', turn: 0, sentence: 1, ms: 13 });
