@@ -20,6 +20,7 @@ function AudioWorkletNode() {
 Object.assign(globalThis, {
   AudioContext, AudioWorkletNode, isSecureContext: true, location: { search: '' },
   GainNode: function GainNode() { return { connect: () => {} }; },
+  CustomEvent: function CustomEvent(type) { return { type }; },
   document: { dispatchEvent: ({ type }) => heardNews.push(type) },
 });
 
