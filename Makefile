@@ -6,7 +6,7 @@ BIN := .venv/bin
 run: .venv/.base  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up
 
-test: .venv/.dev tools  ## every test: the page's in node, then Python's
+test: .venv/.dev node_modules/.done tools  ## every test: the page's in node, then Python's
 	@node --test --test-reporter=spec $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
 	@$(BIN)/pytest $(ARGS)
 

@@ -71,7 +71,7 @@ class TurnUnknown(ConversationError):
 class AudioGone(ConversationError):
     code = "audio_gone"
     status = 410
-    default = "The audio of this turn has expired."
+    default = "The audio of this turn has expired, or it never had any."
 
 
 class CharacterUnknown(ConversationError):
@@ -136,6 +136,12 @@ class ModelRefused(ModelError):
 class ModelStalled(ModelError):
     code = "model_stalled"
     default = "The language model stopped answering."
+
+
+class ReplyTooLong(ModelError):
+    code = "reply_too_long"
+    retryable = False
+    default = "The reply became too long and was ended here."
 
 
 class ModelCut(ModelError):

@@ -6,14 +6,14 @@ import json
 import time
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from api.errors import MessageInvalid, MessageTypeUnknown
 from contract.audio import ENCODING, SAMPLE_RATE_HZ
 from contract.errors import CuelineError
 
 U32 = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class ClientMessage(BaseModel):
@@ -53,7 +53,7 @@ class Chat(ClientMessage):
     type: Literal["chat"]
     text: str
     character: Name | None = None
-    id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x20-\x7e]*$")] | None = None
     queue: bool = False
 
 
@@ -75,7 +75,7 @@ class Played(ClientMessage):
 
 class Ping(ClientMessage):
     type: Literal["ping"]
-    t: float | int | str | None = None
+    t: FiniteFloat | int | Name | None = None
 
 
 AnyClientMessage = Start | Stop | Reset | Interrupt | Chat | Resume | Played | Ping

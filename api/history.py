@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from contract.keys import HISTORY_MAXLEN
+
 MAX_MESSAGES = 40
 MAX_CHARS = 16_000
 """Of the past that goes into a prompt: about four thousand tokens."""
@@ -35,6 +37,7 @@ class History:
     def add_user(self, turn: int, text: str) -> Said:
         """The person has said something."""
         self.messages.append(Said("user", text, turn))
+        del self.messages[:-HISTORY_MAXLEN]
         return self.messages[-1]
 
     def set_reply(self, turn: int, text: str, character: str) -> Said | None:
@@ -42,8 +45,11 @@ class History:
         self.messages = [said for said in self.messages if (said.role, said.turn) != ("assistant", turn)]
         if not text.strip():
             return None
-        self.messages.append(Said("assistant", text.strip(), turn, character))
-        return self.messages[-1]
+        reply = Said("assistant", text.strip(), turn, character)
+        # Turns are numbered in the order in which they were asked, and a reply belongs behind its question.
+        place = next((i for i, said in enumerate(self.messages) if said.turn > turn), len(self.messages))
+        self.messages.insert(place, reply)
+        return reply
 
     def clear(self) -> None:
         """Forget everything."""

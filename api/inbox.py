@@ -97,13 +97,10 @@ class Inbox:
         rung: set[str] = set()
         for entry_id, fields in bells:
             self._after = entry_id
-            if key := fields.pop(b"k", b"").decode():
-                if b"b" in fields:
-                    self._beat(key, int(fields[b"b"]))
-                elif entry := fields.pop(b"i", b"").decode():
-                    self._deliver(key, [(entry, fields)], is_bell=True)
-                else:
-                    rung.add(key)
+            try:
+                rung |= self._take(fields)
+            except (ValueError, KeyError):
+                log.exception("a bell that makes no sense: %r", fields)
         if not bells and await self._streams.make_inbox(self.key):
             # Redis forgot the inbox, and with it every bell since: start over and look everywhere once.
             self._after = "0-0"
@@ -111,6 +108,17 @@ class Inbox:
         if rung:
             await self.pull(rung)
         self.heard_at = time.monotonic()
+
+    def _take(self, fields: dict[bytes, bytes]) -> set[str]:
+        """One bell: a sign of life, an entry that came with it, or the key of a stream to be pulled."""
+        key = fields.get(b"k", b"").decode()
+        if b"b" in fields:
+            self._beat(key, int(fields[b"b"]))
+        elif b"i" in fields:
+            self._deliver(key, [(fields[b"i"].decode(), fields)], is_bell=True)
+        elif key:
+            return {key}
+        return set()
 
     async def _pull_quiet_ones(self) -> None:
         while True:
@@ -125,9 +133,13 @@ class Inbox:
         for subscription in list(self._subscriptions.get(key, [])):
             oldest = (subscription.fence, 0) if is_bell else (0, 0)
             fresh = [entry for entry in entries if _order(entry[0]) > max(_order(subscription.after), oldest)]
-            if fresh:
-                subscription.after = fresh[-1][0]
+            if not fresh:
+                continue
+            subscription.after = fresh[-1][0]
+            try:
                 subscription.on_entries(fresh)
+            except Exception:  # one stream that makes no sense must not deafen all the others
+                log.exception("entries of %s cannot be read", key)
 
     def _beat(self, key: str, attempt: int) -> None:
         for subscription in self._subscriptions.get(key, []):

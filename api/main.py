@@ -20,13 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import Access
 from api.demo import DemoModel
-from api.errors import ConversationError
+from api.errors import ConversationError, StoreUnreachable
 from api.inbox import Inbox
 from api.routes import characters, events, health, sessions, socket
 from api.routes.house import House
 from api.sessions import Sessions
 from api.settings import Settings, SettingsError, choose_llm, read_settings
-from api.streams import Streams
+from api.streams import Streams, StreamsError
 from api.turn.dispatch import Dispatcher
 from api.turn.tokens import OpenAIModel
 from api.turn.turn import Parts
@@ -70,6 +70,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.add_exception_handler(CuelineError, _answer_error)
+    app.add_exception_handler(StreamsError, _answer_away)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     for routes in (health, sessions, events, characters, socket):
         app.include_router(routes.router)
@@ -93,7 +94,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        house.is_draining = True
         await held.stop()
         await inbox.stop()
         await model.close()
@@ -134,6 +134,11 @@ async def _answer_error(_: Request, error: Exception) -> JSONResponse:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"code": error.code, "message": error.text}, status_code=status, headers=headers)
+
+
+async def _answer_away(request: Request, error: Exception) -> JSONResponse:
+    log.warning("redis is away: %s", error)
+    return await _answer_error(request, StoreUnreachable())
 
 
 async def _answer_invalid(_: Request, error: Exception) -> JSONResponse:

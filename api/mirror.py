@@ -1,6 +1,6 @@
 """Mirror: copies a session's messages into Redis, in order and once, for SSE and for whoever comes later.
 
-Sockets never wait for it. While Redis is away messages wait here, up to a bound.
+Sockets never wait for it. While Redis is away messages wait here; beyond the bound the oldest are lost to the mirror.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Mirror:
         self._session = session
         self._waiting: deque[tuple[int, str]] = deque(maxlen=MAX_WAITING)
         self._task: asyncio.Task[None] | None = None
+        self._next_write = asyncio.Event()
         self.written = last
         """Number of the newest event that Redis has."""
 
@@ -34,6 +35,10 @@ class Mirror:
         self._waiting.append((number, text))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_loop())
+
+    def next_write(self) -> asyncio.Event:
+        """Set as soon as Redis has more than it has now."""
+        return self._next_write
 
     async def flush(self, timeout_s: float = 2.0) -> None:
         """Wait until everything put so far is written, or the time is up."""
@@ -63,5 +68,7 @@ class Mirror:
                 pause_s = min(1.0, pause_s * 2)
                 continue
             self.written = batch[-1][0]
+            self._next_write.set()
+            self._next_write = asyncio.Event()
             while self._waiting and self._waiting[0][0] <= self.written:
                 self._waiting.popleft()

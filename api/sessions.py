@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 import time
 from typing import Any
+from weakref import WeakValueDictionary
 
 from api.characters import DEFAULT_ID, Character, find_character
 from api.errors import ServerBusy, SessionUnknown, StoreUnreachable
 from api.events import TtsStop, TurnState
 from api.history import History
+from api.mirror import MAX_WAITING
 from api.streams import StreamsError
 from api.turn.session import Session
 from api.turn.timing import REFUSED, SESSIONS
@@ -22,6 +25,9 @@ log = logging.getLogger(__name__)
 IDLE_S = 900.0
 """A session nobody listens to is dropped from memory after this long; Redis still knows it."""
 SWEEP_S = 5.0
+MAX_ORPHANS = 12
+"""Turns that one process can leave: the running one, those that wait, and some grace."""
+_SESSION_ID = re.compile(r"[\w-]{8,64}", re.ASCII)
 MEMORY_RATIO = 0.7
 """Share of Redis' memory above which no new session is taken, so that those who talk can go on."""
 
@@ -33,7 +39,7 @@ class Sessions:
         self._parts = parts
         self._max = max_sessions
         self._held: dict[str, Session] = {}
-        self._loading: dict[str, asyncio.Lock] = {}
+        self._loading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sweeper: asyncio.Task[None] | None = None
         self._is_redis_full = False
 
@@ -55,11 +61,13 @@ class Sessions:
         """
         self._admit()
         session = Session(self._parts, secrets.token_urlsafe(16), owner, character=character)
+        # Held before the first await: those who come at the same moment are counted too.
+        self._hold(session)
         try:
             await self._parts.streams.save_session(session.id, session.fields())
         except StreamsError as error:
-            raise StoreUnreachable() from error
-        self._hold(session)
+            self._drop(session)
+            raise StoreUnreachable from error
         return session
 
     async def find(self, session_id: str, owner: str) -> Session:
@@ -67,12 +75,12 @@ class Sessions:
 
         Raises: SessionUnknown, also when it is somebody else's; StoreUnreachable.
         """
+        if not _SESSION_ID.fullmatch(session_id):
+            raise SessionUnknown
         session = self._held.get(session_id)
         if session is None:
-            lock = self._loading.setdefault(session_id, asyncio.Lock())
-            async with lock:
+            async with self._loading.setdefault(session_id, asyncio.Lock()):
                 session = self._held.get(session_id) or await self._load(session_id)
-            self._loading.pop(session_id, None)
         if session.owner != owner:
             raise SessionUnknown()
         return session
@@ -81,7 +89,7 @@ class Sessions:
         """The owner's sessions, as far as Redis remembers them."""
         try:
             found = []
-            for session_id in await self._parts.streams.session_ids():
+            for session_id in await self._parts.streams.session_ids(owner):
                 fields = await self._parts.streams.load_session(session_id)
                 if fields.get("owner") == owner:
                     found.append({"id": session_id, "turns": int(fields.get("next_turn", 0))})
@@ -91,11 +99,11 @@ class Sessions:
 
     async def delete(self, session: Session) -> None:
         """End a session and forget it: text, audio, history."""
-        self._held.pop(session.id, None)
-        SESSIONS.set(len(self._held))
         await session.close()
+        session.log.close(SessionUnknown())
+        self._drop(session)
         try:
-            await self._parts.streams.delete_session(session.id, session.next_turn)
+            await self._parts.streams.delete_session(session.id, session.owner, session.next_turn)
         except StreamsError as error:
             raise StoreUnreachable() from error
 
@@ -106,13 +114,15 @@ class Sessions:
             REFUSED.labels(what="session").inc()
             raise ServerBusy()
 
+    def _drop(self, session: Session) -> None:
+        self._held.pop(session.id, None)
+        SESSIONS.set(len(self._held))
+
     def _hold(self, session: Session) -> None:
         self._held[session.id] = session
         SESSIONS.set(len(self._held))
 
     async def _load(self, session_id: str) -> Session:
-        if not 8 <= len(session_id) <= 64:
-            raise SessionUnknown()
         streams = self._parts.streams
         try:
             fields = await streams.load_session(session_id)
@@ -123,25 +133,29 @@ class Sessions:
                 session_id,
                 fields["owner"],
                 next_turn=int(fields.get("next_turn", 0)),
-                last_event=await streams.last_event(session_id),
+                # The process before may have told listeners more than it could still write down.
+                last_event=await streams.last_event(session_id) + MAX_WAITING,
                 history=History(await streams.load_history(session_id)),
                 character=find_character(fields.get("character", DEFAULT_ID)),
+                messages=await streams.load_messages(session_id),
             )
-            await self._end_orphan(session)
+            await self._end_orphans(session)
         except StreamsError as error:
             raise StoreUnreachable() from error
         self._hold(session)
         return session
 
-    async def _end_orphan(self, session: Session) -> None:
+    async def _end_orphans(self, session: Session) -> None:
         """A turn whose process died says so, once, instead of leaving listeners waiting."""
-        number = session.next_turn - 1
-        if number < 0 or (await self._parts.streams.load_turn(session.id, number)).get("state") != "running":
-            return
-        log.warning("turn %d of a session was left running by another process", number)
-        await self._parts.streams.save_turn(session.id, number, {"state": "ended", "sentences": "0"})
-        session.emit(TtsStop(turn=number, reason="failed"))
-        session.emit(TurnState(turn=number, state="ended", reason="failed"))
+        streams = self._parts.streams
+        for number in range(max(0, session.next_turn - MAX_ORPHANS), session.next_turn):
+            if (await streams.load_turn(session.id, number)).get("state") not in {"running", "waiting"}:
+                continue
+            log.warning("a turn was left by a process that is gone")
+            sentences = await streams.count_sentences(session.id, number)
+            await streams.save_turn(session.id, number, {"state": "ended", "sentences": str(sentences)})
+            session.emit(TtsStop(turn=number, reason="failed"))
+            session.emit(TurnState(turn=number, state="ended", reason="failed"))
 
     def _drop_idle(self, idle_s: float) -> None:
         now = time.monotonic()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Collection
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -17,6 +19,8 @@ Entry = tuple[str, dict[bytes, bytes]]
 TOP_ID = "18446744073709551615-1"
 """The highest id: after it Redis refuses every further entry. What ends a stream for good."""
 
+CONNECTIONS = 64
+"""At most, per process; each is held for one round trip."""
 StreamsError = RedisError
 """What every method here may raise when Redis is away or full."""
 
@@ -25,15 +29,19 @@ class Streams:
     """Commands that are short, and clients whose calls end within seconds."""
 
     def __init__(self, url: str) -> None:
-        self.redis = Redis.from_url(
+        # A pool that is empty makes its callers wait; redis-py's usual one makes the hundred-and-first fail.
+        pool = BlockingConnectionPool.from_url(
             url,
+            max_connections=CONNECTIONS,
+            timeout=5,
             socket_timeout=5,
             socket_connect_timeout=2,
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 1),
         )
-        # A blocking read outlives the usual timeout by design, so it gets a client of its own.
-        self.blocking = Redis.from_url(
+        self.redis = Redis.from_pool(pool)
+        # The inbox has a connection of its own: nothing may make it wait, and its reads outlive the usual timeout.
+        self._inbox = Redis.from_url(
             url,
             socket_timeout=8,
             socket_connect_timeout=2,
@@ -44,7 +52,7 @@ class Streams:
     async def close(self) -> None:
         """Give the connections back."""
         await self.redis.aclose()
-        await self.blocking.aclose()
+        await self._inbox.aclose()
 
     # sentences
 
@@ -66,13 +74,20 @@ class Streams:
                 raise
         await self.redis.expire(key, keys.SENTENCE_LIFETIME_S)
 
-    async def end_sentences(self, ends: dict[str, bytes]) -> None:
-        """Write each stream's final frame under the highest id: nobody writes after it, however late."""
+    async def end_sentences(self, ends: dict[str, bytes], unheard: Collection[str] = ()) -> None:
+        """Write each stream's final frame under the highest id: nobody writes after it, however late.
+
+        What `unheard` streams hold is forgotten: nobody was given it, so a replay shall not have it either.
+        """
         pipe = self.redis.pipeline(transaction=False)
+        if unheard:
+            pipe.delete(*unheard)
         for key, frame in ends.items():
             pipe.xadd(key, {"f": frame}, id=TOP_ID)
             pipe.expire(key, keys.SENTENCE_LIFETIME_S)
-        await pipe.execute(raise_on_error=False)
+        for result in await pipe.execute(raise_on_error=False):
+            if isinstance(result, RedisError) and "equal or smaller" not in str(result):
+                raise result
 
     async def read(self, positions: dict[str, str], count: int = 2000) -> dict[str, list[Entry]]:
         """Entries of several streams after the given ids, at once and without waiting."""
@@ -94,10 +109,9 @@ class Streams:
             if isinstance(result, RedisError) and "equal or smaller" not in str(result):
                 raise result
 
-    async def read_events(self, session: str, after: str, block_ms: int | None = None) -> list[tuple[str, str]]:
-        """(id, JSON) of events after an id; waits up to `block_ms` for the first."""
-        client = self.redis if block_ms is None else self.blocking
-        found: Any = await client.xread({keys.events(session): after}, count=200, block=block_ms)
+    async def read_events(self, session: str, after: str) -> list[tuple[str, str]]:
+        """(id, JSON) of events after an id, at once and without waiting."""
+        found: Any = await self.redis.xread({keys.events(session): after}, count=200)
         return [(_text(entry_id), _text(fields[b"d"])) for _, entries in _pairs(found) for entry_id, fields in entries]
 
     async def last_event(self, session: str) -> int:
@@ -108,34 +122,43 @@ class Streams:
     # sessions, turns, history
 
     async def save_session(self, session: str, fields: dict[str, str]) -> None:
-        """Keep what another process would need."""
+        """Keep what another process would need; `fields` name the owner."""
         await self._save(keys.session(session), fields)
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.zadd(keys.owner(fields["owner"]), {session: time.time()})
+        pipe.expire(keys.owner(fields["owner"]), keys.SESSION_LIFETIME_S)
+        await pipe.execute()
 
     async def load_session(self, session: str) -> dict[str, str]:
         """What `save_session` kept; empty if there is no such session."""
         return _decode(await self.redis.hgetall(keys.session(session)))
 
-    async def session_ids(self, limit: int = 1000) -> list[str]:
-        """Ids of the sessions that Redis knows."""
-        prefix, _, suffix = keys.session("*").partition("*")
-        found = []
-        async for key in self.redis.scan_iter(match=keys.session("*"), count=500):
-            found.append(_text(key).removeprefix(prefix).removesuffix(suffix))
-            if len(found) >= limit:
-                break
-        return found
+    async def session_ids(self, owner: str, limit: int = 1000) -> list[str]:
+        """Ids of an owner's sessions, the newest first."""
+        key = keys.owner(owner)
+        await self.redis.zremrangebyscore(key, 0, time.time() - keys.SESSION_LIFETIME_S)
+        return [_text(session) for session in await self.redis.zrevrange(key, 0, limit - 1)]
 
-    async def delete_session(self, session: str, turns: int) -> None:
+    async def delete_session(self, session: str, owner: str, turns: int) -> None:
         """Forget a session: its text, its turns, its audio."""
-        await self.redis.delete(keys.session(session), keys.events(session), keys.history(session))
+        await self.redis.zrem(keys.owner(owner), session)
+        kept = (keys.session, keys.events, keys.history, keys.messages)
+        await self.redis.delete(*(key(session) for key in kept))
         for number in range(turns):
             sentences = int((await self.load_turn(session, number)).get("sentences", 0))
             doomed = [keys.sentence(session, number, index) for index in range(sentences)]
             await self.redis.delete(keys.turn(session, number), *doomed)
 
-    async def save_turn(self, session: str, turn: int, fields: dict[str, str]) -> None:
-        """Keep how far a turn is."""
-        await self._save(keys.turn(session, turn), fields)
+    async def count_sentences(self, session: str, turn: int) -> int:
+        """How many sentences of a turn have a stream."""
+        count = 0
+        while await self.redis.exists(keys.sentence(session, turn, count)):
+            count += 1
+        return count
+
+    async def save_turn(self, session: str, turn: int, fields: dict[str, str], *, unless_there: bool = False) -> None:
+        """Keep how far a turn is; with `unless_there`, only what is not kept yet."""
+        await self._save(keys.turn(session, turn), fields, unless_there=unless_there)
 
     async def load_turn(self, session: str, turn: int) -> dict[str, str]:
         """What `save_turn` kept; empty if there is no such turn."""
@@ -160,14 +183,32 @@ class Streams:
             pipe.expire(key, keys.SESSION_LIFETIME_S)
         await pipe.execute()
 
+    async def remember_message(self, session: str, message_id: str, turn: int) -> None:
+        """Know a message again when its client sends it twice."""
+        key = keys.messages(session)
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.rpush(key, json.dumps([message_id, turn]))
+        pipe.ltrim(key, -keys.MESSAGES_MAXLEN, -1)
+        pipe.expire(key, keys.SESSION_LIFETIME_S)
+        await pipe.execute()
+
+    async def load_messages(self, session: str) -> dict[str, int]:
+        """Turns of the messages that clients gave names to, oldest first."""
+        found: Any = await self.redis.lrange(keys.messages(session), 0, -1)
+        return dict(json.loads(message) for message in found)
+
     async def load_history(self, session: str) -> list[dict[str, Any]]:
         """The conversation, oldest first."""
         found: Any = await self.redis.lrange(keys.history(session), 0, -1)
         return [json.loads(message) for message in found]
 
-    async def _save(self, key: str, fields: dict[str, str]) -> None:
+    async def _save(self, key: str, fields: dict[str, str], *, unless_there: bool = False) -> None:
         pipe = self.redis.pipeline(transaction=False)
-        pipe.hset(key, mapping=fields)  # type: ignore[arg-type]
+        if unless_there:
+            for name, value in fields.items():
+                pipe.hsetnx(key, name, value)
+        else:
+            pipe.hset(key, mapping=fields)  # type: ignore[arg-type]
         pipe.expire(key, keys.SESSION_LIFETIME_S)
         await pipe.execute()
 
@@ -175,17 +216,19 @@ class Streams:
 
     async def workers(self) -> list[dict[str, Any]]:
         """What every speech worker that takes jobs says of itself."""
-        names = [key async for key in self.redis.scan_iter(match=keys.WORKER_PATTERN, count=500)]
-        values = await self.redis.mget(names) if names else []
+        names = [_text(name) for name in await self.redis.smembers(keys.WORKERS)]
+        values = await self.redis.mget([keys.worker(name) for name in names]) if names else []
+        if dead := [name for name, value in zip(names, values, strict=True) if not value]:
+            await self.redis.srem(keys.WORKERS, *dead)
         return [json.loads(value) for value in values if value]
 
     async def enqueue(self, queue: str, message: str) -> None:
         """Put a message where Celery's workers look for it."""
         await self.redis.lpush(queue, message)
 
-    async def queue_length(self, queue: str) -> int:
-        """Jobs that no worker has taken yet."""
-        return int(await self.redis.llen(queue))
+    async def is_queued(self, queue: str, message: str) -> bool:
+        """Whether no worker has taken a message yet."""
+        return await self.redis.lpos(queue, message) is not None
 
     async def keep_ticket(self, digest: str, owner: str) -> None:
         """Remember a ticket for a minute."""
@@ -214,7 +257,7 @@ class Streams:
 
     async def wait_for_bells(self, key: str, after: str, block_ms: int) -> list[Entry]:
         """Bells after an id; waits for the first."""
-        found: Any = await self.blocking.xread({key: after}, count=2000, block=block_ms)
+        found: Any = await self._inbox.xread({key: after}, count=2000, block=block_ms)
         return [(_text(i), fields) for _, entries in _pairs(found) for i, fields in entries]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import secrets
 import shutil
@@ -107,7 +108,7 @@ async def _speak(url: str, text: str, voice: str) -> _Stage:
     try:
         await inbox.start()
         parts = Parts(streams, inbox, Dispatcher(streams, inbox), _Recital(text))
-        await Turn(parts, stage, 0, Utterance(text), speaker).run([])
+        await Turn(parts, stage, 0, Utterance(text), speaker, ahead_s=math.inf).run([])
     finally:
         await inbox.stop()
         await streams.close()

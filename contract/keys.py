@@ -4,7 +4,7 @@ Keys of a session carry `{session}` as their hash tag, so that Redis Cluster kee
 """
 
 SENTENCE_LIFETIME_S = 600
-"""Audio can be resumed and replayed for ten minutes after its last write."""
+"""Audio can be resumed and replayed for ten minutes after it was asked for; an end or another attempt renews it."""
 SESSION_LIFETIME_S = 24 * 3600
 """Text, turns and history of a session after its last sign of life."""
 INBOX_LIFETIME_S = 120
@@ -12,13 +12,14 @@ WORKER_LIFETIME_S = 4
 TICKET_LIFETIME_S = 60
 
 EVENTS_MAXLEN = 20_000
-"""Events of a session; each is at most `EVENT_BYTES_MAX`, most are under 300 bytes."""
-EVENT_BYTES_MAX = 32_768
+"""Events of a session; most are under 300 bytes, none is longer than a reply may be."""
+MESSAGES_MAXLEN = 256
 INBOX_MAXLEN = 50_000
 HISTORY_MAXLEN = 400
 
 PREFIX = "cueline"
-WORKER_PATTERN = f"{PREFIX}:worker:*"
+WORKERS = f"{PREFIX}:workers"
+"""Set: names of the workers that have said they live; those without a key of their own are gone."""
 
 
 def sentence(session: str, turn: int, sentence: int) -> str:
@@ -34,6 +35,16 @@ def events(session: str) -> str:
 def session(session: str) -> str:
     """Hash: what another api process needs to go on with a session."""
     return f"{PREFIX}:{{{session}}}:session"
+
+
+def messages(session: str) -> str:
+    """List: the clients' own names of messages, with their turns, oldest first."""
+    return f"{PREFIX}:{{{session}}}:messages"
+
+
+def owner(owner: str) -> str:
+    """Sorted set: an owner's sessions by the time they were last used."""
+    return f"{PREFIX}:owner:{owner}"
 
 
 def turn(session: str, turn: int) -> str:

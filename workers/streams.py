@@ -213,6 +213,7 @@ class SignOfLife:
 
     def __init__(self, redis: Redis, name: str, announcement: Callable[[], dict[str, Any]]) -> None:
         self._redis = redis
+        self._name = name
         self._key = keys.worker(name)
         self._announcement = announcement
         self._end = threading.Event()
@@ -235,5 +236,7 @@ class SignOfLife:
         while True:
             with suppress(RedisError):  # said again in a second
                 self._redis.set(self._key, value, ex=keys.WORKER_LIFETIME_S)
+                self._redis.sadd(keys.WORKERS, self._name)
+                self._redis.expire(keys.WORKERS, keys.SESSION_LIFETIME_S)
             if self._end.wait(1.0):
                 return

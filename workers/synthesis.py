@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Protocol
 
 from contract.chunk import Chunk
-from contract.errors import EngineFailed, LogLost, SpeechCancelled, SpeechError
+from contract.errors import EngineFailed, LogLost, SpeechCancelled, SpeechError, VoiceUnknown
 from contract.job import SpeechJob
 from workers.pcm import grid
 from workers.tts.engine import Engine
@@ -61,6 +61,8 @@ def _fail(sentence_log: Log, error: SpeechError, after_part: int) -> str:
 
 def _parts(job: SpeechJob, engine: Engine) -> Iterator[tuple[int, bytes, bool]]:
     """The parts that are still missing; the last one always comes, even if this attempt turned out shorter."""
+    if job.voice.engine not in {"", engine.name}:
+        raise VoiceUnknown(f"This worker speaks with {engine.name}, not with {job.voice.engine}.")
     part = -1
     blocks = engine.speak(job.text, job.voice, job.seed())
     with closing(grid(blocks)) as parts:  # type: ignore[type-var]

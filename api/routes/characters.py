@@ -7,9 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.characters import CAST, find_character
-from api.errors import StoreUnreachable
 from api.routes.house import AHouse, AnOwner
-from api.streams import StreamsError
 
 router = APIRouter(prefix="/api")
 
@@ -29,10 +27,7 @@ async def show_character(character_id: str, owner: AnOwner) -> dict[str, Any]:
 @router.get("/voices")
 async def list_voices(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
     """Every voice that a running worker can speak with."""
-    try:
-        workers = await house.streams.workers()
-    except StreamsError as error:
-        raise StoreUnreachable() from error
+    workers = await house.streams.workers()
     voices = {
         (worker["engine"], voice["name"]): {**voice, "engine": worker["engine"]}
         for worker in workers

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.errors import MessageInvalid
-from api.routes.house import AHouse, ASession
+from api.routes.house import AHeardSession, AHouse
 from api.streams import Streams, StreamsError
+from api.turn.session import Session
 
 router = APIRouter(prefix="/api")
 
 PING_S = 12
-BLOCK_MS = 1000
+LOOK_S = 1.0
 _ENTRY_ID = re.compile(r"\d{1,18}(-\d{1,18})?")
 
 
 @router.get("/sessions/{session_id}/events")
 async def mirror(
-    session: ASession,
+    session: AHeardSession,
     house: AHouse,
     after: Annotated[str | None, Query(max_length=40)] = None,
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
@@ -35,15 +38,21 @@ async def mirror(
     if not _ENTRY_ID.fullmatch(position):
         raise MessageInvalid("after and Last-Event-ID are the id of an event, or 0.")
     return EventSourceResponse(
-        _events(house.streams, session.id, position), ping=PING_S, headers={"X-Accel-Buffering": "no"}
+        _events(house.streams, session, position), ping=PING_S, headers={"X-Accel-Buffering": "no"}
     )
 
 
-async def _events(streams: Streams, session: str, after: str) -> AsyncIterator[ServerSentEvent]:
-    while True:
+async def _events(streams: Streams, session: Session, after: str) -> AsyncIterator[ServerSentEvent]:
+    """Rung by the mirror where the session's turns run; looks every second for what another process wrote."""
+    while not session.is_closed:
+        more = session.mirror.next_write()
         try:
-            found = await streams.read_events(session, after, BLOCK_MS)
+            found = await streams.read_events(session.id, after)
         except StreamsError:
-            return  # EventSource comes back by itself, with the id of the last event it has
+            return  # the client comes back with the id of the last event it has
         for after, text in found:
             yield ServerSentEvent(data=text, event=json.loads(text)["type"], id=after)
+        if not found:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await more.wait()

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.routes.house import AHouse
+from api.routes.house import AHouse, AnOwner
 from api.streams import StreamsError
 
 router = APIRouter()
@@ -24,8 +24,6 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(house: AHouse) -> JSONResponse:
     """Whether a sentence could be spoken now; if not, why."""
-    if house.is_draining:
-        return _not_ready("The server is going down.")
     try:
         async with asyncio.timeout(ANSWER_S):
             workers = await house.streams.workers()
@@ -37,8 +35,8 @@ async def readyz(house: AHouse) -> JSONResponse:
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
-    """Prometheus."""
+async def metrics(owner: AnOwner) -> Response:
+    """Prometheus, which can send a key like anybody else."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -28,7 +28,6 @@ class House:
     dispatcher: Dispatcher
     sessions: Sessions
     access: Access
-    is_draining: bool = False
     sockets: int = 0
 
 
@@ -38,8 +37,13 @@ def find_house(connection: HTTPConnection) -> House:
     return house
 
 
-async def find_owner(connection: HTTPConnection, ticket: Annotated[str | None, Query(max_length=64)] = None) -> str:
+async def find_owner(connection: HTTPConnection) -> str:
     """Whose request this is; AccessDenied otherwise."""
+    return await find_house(connection).access.owner(connection.headers.get("authorization"))
+
+
+async def find_listener(connection: HTTPConnection, ticket: Annotated[str | None, Query(max_length=64)] = None) -> str:
+    """The same where a browser can send no header, and brings a ticket instead."""
     return await find_house(connection).access.owner(connection.headers.get("authorization"), ticket)
 
 
@@ -52,4 +56,10 @@ async def find_session(session_id: str, house: AHouse, owner: AnOwner) -> Sessio
     return await house.sessions.find(session_id, owner)
 
 
+async def find_heard_session(session_id: str, house: AHouse, owner: Annotated[str, Depends(find_listener)]) -> Session:
+    """The same for who may bring a ticket."""
+    return await house.sessions.find(session_id, owner)
+
+
 ASession = Annotated[Session, Depends(find_session)]
+AHeardSession = Annotated[Session, Depends(find_heard_session)]

@@ -11,9 +11,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from api.characters import find_character
-from api.errors import AudioGone, FormatUnknown, StoreUnreachable, TurnUnknown
+from api.errors import AudioGone, FormatUnknown, TurnUnknown
 from api.routes.house import AHouse, AnOwner, ASession
-from api.streams import StreamsError
 from api.turn.relay import replay
 from api.turn.session import Session
 from api.turn.utterance import typed
@@ -34,7 +33,7 @@ class NewMessage(BaseModel):
 
     text: str
     character: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x20-\x7e]*$")] | None = None
     queue: bool = False
 
 
@@ -100,10 +99,7 @@ async def audio(
 @router.post("/tickets")
 async def ticket(house: AHouse, owner: AnOwner) -> JSONResponse:
     """A one-minute, one-use ticket for a browser's socket or event stream."""
-    try:
-        return JSONResponse({"ticket": await house.access.make_ticket(owner)}, headers={"Cache-Control": "no-store"})
-    except StreamsError as error:
-        raise StoreUnreachable() from error
+    return JSONResponse({"ticket": await house.access.make_ticket(owner)}, headers={"Cache-Control": "no-store"})
 
 
 def _describe(session: Session) -> dict[str, Any]:
@@ -111,13 +107,9 @@ def _describe(session: Session) -> dict[str, Any]:
 
 
 async def _first_chunk(chunks: AsyncIterator[Chunk]) -> Chunk:
-    """Wait for the first chunk, so that a turn whose audio has expired gets its own status and no empty file."""
-    try:
-        chunk = await anext(chunks, None)
-    except StreamsError as error:
-        raise StoreUnreachable() from error
-    if chunk is None:
-        raise AudioGone()
+    """Wait for the first chunk, so that a turn whose audio is gone gets its own status and no empty file."""
+    if (chunk := await anext(chunks, None)) is None:
+        raise AudioGone
     return chunk
 
 

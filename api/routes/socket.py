@@ -14,11 +14,11 @@ from api.demo import NOTICE
 from api.errors import (
     AccessDenied,
     AudioUnexpected,
-    ListenerTooSlow,
     ListeningUnavailable,
     MessageInvalid,
     ServerBusy,
     SessionUnknown,
+    StoreUnreachable,
 )
 from api.events import (
     AnyClientMessage,
@@ -75,20 +75,22 @@ async def socket(websocket: WebSocket, session: str | None = None, ticket: str |
     except AccessDenied as error:
         await _deny(websocket, 401, error.text)
         return
-    is_framed = FRAMED in websocket.scope.get("subprotocols", [])
-    await websocket.accept(subprotocol=FRAMED if is_framed else None)
-    try:
-        if house.sockets >= house.settings.max_listeners:
-            REFUSED.labels(what="listener").inc()
-            raise ServerBusy()
-        found = await (house.sessions.find(session, owner) if session else house.sessions.create(owner))
-    except CuelineError as error:
-        await _refuse(websocket, error)
+    except StreamsError:
+        await _deny(websocket, 503, StoreUnreachable.default)
         return
+    is_framed = FRAMED in websocket.scope.get("subprotocols", [])
+    # Counted before the next await: those who come at the same moment are counted too.
     house.sockets += 1
     LISTENERS.set(house.sockets)
     try:
+        await websocket.accept(subprotocol=FRAMED if is_framed else None)
+        if house.sockets > house.settings.max_listeners:
+            REFUSED.labels(what="listener").inc()
+            raise ServerBusy
+        found = await (house.sessions.find(session, owner) if session else house.sessions.create(owner))
         await Connection(websocket, house, found, is_framed=is_framed, is_back=session is not None).run()
+    except CuelineError as error:
+        await _refuse(websocket, error)
     finally:
         house.sockets -= 1
         LISTENERS.set(house.sockets)
@@ -131,7 +133,7 @@ class Connection:
                 await self._send_missed(await self._wait_for_resume())
             while True:
                 await self._send_item(await self._listener.next())
-        except ListenerTooSlow as error:
+        except CuelineError as error:
             await _refuse(self._websocket, error, self._session.id)
         except TimeoutError:
             await _close(self._websocket, TRY_AGAIN, "too slow")

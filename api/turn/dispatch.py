@@ -36,8 +36,8 @@ NO_WORKER_S = 8.0
 """How long a sentence waits for a worker to appear: longer than a worker's restart."""
 WAITING_S = 60.0
 """How long a sentence waits in a full queue."""
-ENQUEUE_S = 3.0
-JOB_EXPIRES_S = 120
+REDIS_AWAY_S = 30.0
+"""How long a sentence waits for Redis to come back."""
 
 
 class Envelopes:
@@ -65,7 +65,6 @@ class Envelopes:
             queue=queue,
             argsrepr="()",
             kwargsrepr=repr(shown),
-            expires=JOB_EXPIRES_S,
             producer=self._producer,
         )
         message: str = dumps(self._channel._get(queue))  # type: ignore[no-untyped-call]
@@ -79,6 +78,8 @@ class Dispatcher:
         self._streams = streams
         self._inbox = inbox
         self._envelopes = Envelopes()
+        self._workers = 0
+        self._workers_asked_at = self._nobody_at = -NO_WORKER_S
 
     @property
     def inbox_key(self) -> str:
@@ -99,50 +100,67 @@ class Dispatcher:
         `next_part` says which part is still missing, so that another attempt goes on there.
         Raises: SpeechError after the stream was ended with a tombstone.
         """
-        key = feed.subscription.key
-        error: SpeechError = QueueUnreachable()
-        for attempt in range(1, MAX_ATTEMPTS + 1):
+        attempts_left = MAX_ATTEMPTS
+        while True:
+            asked_at = time.monotonic()
             try:
-                if attempt > 1:
-                    await self._fence(feed, attempt)
-                    job = replace(job, attempt=attempt, from_part=next_part())
-                    log.warning("attempt %d of %s: %s", attempt, key, error.text)
-                else:
-                    await opening
-                feed.attempt, feed.error = attempt, None
-                if feed.is_complete:
-                    return
-                await self.enqueue(job)
-                await self._watch(feed)
+                await self._attempt(job, feed, opening, next_part)
                 return
             except StreamsError as failure:
-                error = QueueUnreachable()
-                log.warning("redis failed %s: %s", key, failure)
-                await asyncio.sleep(0.2 * attempt)
+                # Redis being away is nobody's attempt.
+                log.warning("redis is away: %s", failure)
+                error: SpeechError = QueueUnreachable()
+                if not await self._wait_for_redis(asked_at):
+                    break
             except SpeechError as failure:
+                log.warning("attempt %d of %s: %s", feed.attempt, feed.subscription.key, failure.text)
                 error = failure
-            if not error.retryable:
-                break
+                attempts_left -= 1
+                if not failure.retryable or not attempts_left:
+                    break
         await self._bury(job, feed, next_part())
         raise error
 
-    async def enqueue(self, job: SpeechJob) -> None:
-        """Put one job into the queue.
+    async def _attempt(
+        self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
+    ) -> None:
+        """One job, from its dispatch to the end of its sentence."""
+        attempt = feed.attempt + 1
+        if attempt > 1:
+            await self._fence(feed, attempt)
+        elif opening.done() and opening.exception():
+            await self._streams.open_sentence(feed.subscription.key)
+        else:
+            await opening
+        feed.attempt, feed.error = attempt, None
+        if not feed.is_complete:
+            message = await self.enqueue(replace(job, attempt=attempt, from_part=next_part()))
+            await self._watch(feed, message)
 
-        Raises: QueueUnreachable within `ENQUEUE_S`.
+    async def _wait_for_redis(self, since: float) -> bool:
+        """Whether Redis has answered the inbox again within `REDIS_AWAY_S`."""
+        patience_until = since + REDIS_AWAY_S
+        since = time.monotonic()
+        while self._inbox.heard_at < since:
+            if time.monotonic() > patience_until:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+    async def enqueue(self, job: SpeechJob) -> str:
+        """Put one job into the queue; returns the message that stands there.
+
+        Raises: StreamsError.
         """
         ATTEMPTS.labels(attempt=job.attempt).inc()
-        try:
-            async with asyncio.timeout(ENQUEUE_S):
-                await self._streams.enqueue(TALK_QUEUE, self._envelopes.write(job, TALK_QUEUE))
-        except (StreamsError, TimeoutError) as error:
-            raise QueueUnreachable() from error
+        message = self._envelopes.write(job, TALK_QUEUE)
+        await self._streams.enqueue(TALK_QUEUE, message)
+        return message
 
-    async def _watch(self, feed: SentenceFeed) -> None:
+    async def _watch(self, feed: SentenceFeed, message: str) -> None:
         """Wait for the end of the sentence; raise as soon as it will not come from this attempt."""
         enqueued_at = time.monotonic()
-        feed.heard_at = enqueued_at
-        feed.chunk_at = 0.0
+        feed.heard_at = feed.moved_at = enqueued_at
         while not feed.is_complete:
             if feed.error:
                 raise feed.error
@@ -160,7 +178,7 @@ class Dispatcher:
             if feed.claimed_attempt >= feed.attempt:
                 self._check_claimed(feed)
             else:
-                await self._check_unclaimed(feed, time.monotonic() - enqueued_at)
+                await self._check_unclaimed(message, time.monotonic() - enqueued_at)
 
     def _check_claimed(self, feed: SentenceFeed) -> None:
         now = time.monotonic()
@@ -168,18 +186,28 @@ class Dispatcher:
         listened_s = self._inbox.heard_at - feed.heard_at
         if now - feed.heard_at > SILENCE_S and listened_s > SILENCE_S:
             raise WorkerLost(f"The speech worker {feed.worker} stopped answering.")
-        if now - max(feed.chunk_at, feed.timing.claimed) > STALL_S:
+        if now - feed.moved_at > STALL_S:
             raise EngineFailed(f"The voice engine made nothing for {STALL_S:.0f} s.")
 
-    async def _check_unclaimed(self, feed: SentenceFeed, waited_s: float) -> None:
+    async def _check_unclaimed(self, message: str, waited_s: float) -> None:
         if waited_s > WAITING_S:
             raise NoWorker("Every speech worker was busy for too long.")
-        if not await self._streams.workers():
-            if waited_s > NO_WORKER_S:
-                raise NoWorker()
-        elif waited_s > UNCLAIMED_S and not await self._streams.queue_length(TALK_QUEUE):
+        if not await self._has_workers():
+            # Who has just waited in vain need not do so again for each further sentence.
+            if waited_s > NO_WORKER_S or time.monotonic() - self._nobody_at < NO_WORKER_S:
+                self._nobody_at = time.monotonic()
+                raise NoWorker
+        elif not await self._streams.is_queued(TALK_QUEUE, message):
             # Taken out of the queue and never claimed: the worker died between the two.
             raise WorkerLost("A speech worker took the sentence and stopped answering.")
+
+    async def _has_workers(self) -> bool:
+        """Whether any worker lives; asked once a second however many sentences wait."""
+        now = time.monotonic()
+        if now - self._workers_asked_at > 1.0:
+            self._workers_asked_at = now
+            self._workers = len(await self._streams.workers())
+        return self._workers > 0
 
     async def _fence(self, feed: SentenceFeed, attempt: int) -> None:
         """Shut out older attempts, then read what they managed to write: the exact place to go on from."""
@@ -188,7 +216,7 @@ class Dispatcher:
         await self._inbox.pull({feed.subscription.key})
 
     async def _bury(self, job: SpeechJob, feed: SentenceFeed, part: int) -> None:
-        stone = tombstone(job.turn, job.sentence, part, min(job.attempt + 1, 65535))
+        stone = tombstone(job.turn, job.sentence, part, feed.attempt + 1)
         try:
             await self._streams.end_sentences({feed.subscription.key: stone.pack()})
         except StreamsError as failure:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from api.errors import ListenerTooSlow
 from contract.chunk import HEADER, Chunk, tombstone
+from contract.errors import CuelineError
 
 MAX_LAG_BYTES = 16 * 1024 * 1024
 """Five minutes of speech."""
@@ -41,12 +42,15 @@ class Listener:
         self.position = position
         self._private: deque[tuple[int, str]] = deque()
         self._wake = asyncio.Event()
-        self.is_lost = False
+        self.lost: CuelineError | None = None
+        """Why there is nothing more to hear."""
 
     def tell(self, text: str, *, at_once: bool = False) -> None:
         """Say something to this listener alone: after what everybody has been told until now, or at once."""
-        if len(self._private) < MAX_PRIVATE:
-            self._private.append((0 if at_once else self._log.end, text))
+        if len(self._private) < MAX_PRIVATE and at_once:
+            self._private.appendleft((0, text))
+        elif len(self._private) < MAX_PRIVATE:
+            self._private.append((self._log.end, text))
         self._wake.set()
 
     def wake(self) -> None:
@@ -56,13 +60,13 @@ class Listener:
     async def next(self) -> Item:
         """What this listener gets next; waits for it.
 
-        Raises: ListenerTooSlow when the log no longer has it.
+        Raises: ListenerTooSlow when the log no longer has it, or what the log was closed with.
         """
         while True:
             if self._private and self._private[0][0] <= self.position:
                 return Item(self._private.popleft()[1])
-            if self.is_lost:
-                raise ListenerTooSlow()
+            if self.lost:
+                raise self.lost
             if (item := self._log.take(self)) is not None:
                 return item
             self._wake.clear()
@@ -144,7 +148,15 @@ class Log:
     def _drop_the_slowest(self) -> None:
         while self._size > MAX_LAG_BYTES or len(self._items) > MAX_LAG_ITEMS:
             slowest = min(self._listeners, key=lambda listener: listener.position)
-            slowest.is_lost = True
-            self._listeners.discard(slowest)
-            slowest.wake()
-            self._trim()
+            self._lose(slowest, ListenerTooSlow())
+
+    def close(self, why: CuelineError) -> None:
+        """Nobody hears anything more."""
+        for listener in list(self._listeners):
+            self._lose(listener, why)
+
+    def _lose(self, listener: Listener, why: CuelineError) -> None:
+        listener.lost = why
+        self._listeners.discard(listener)
+        listener.wake()
+        self._trim()

@@ -29,13 +29,14 @@ class SentenceFeed:
     ) -> None:
         self.timing = timing
         self.changed = asyncio.Event()
-        self.attempt = 1
+        self.attempt = 0
+        """The one in hand; 0 before the first."""
         self.worker = ""
         self.claimed_attempt = 0
         self.heard_at = time.monotonic()
         """When it last said anything, chunk or beat."""
-        self.chunk_at = 0.0
-        """When the last chunk came; 0 before the first."""
+        self.moved_at = self.heard_at
+        """When it was last claimed or gave a chunk."""
         self.error: SpeechError | None = None
         """Why the current attempt ended without success."""
         self.is_complete = False
@@ -57,6 +58,7 @@ class SentenceFeed:
             attempt = int(entry_id.partition("-")[0])
             if worker := fields.get(b"c"):
                 self.worker, self.claimed_attempt = worker.decode(), attempt
+                self.moved_at = self.heard_at
                 self.timing.mark_claimed()
                 self._on_claim()
             elif error := fields.get(b"e"):
@@ -71,7 +73,7 @@ class SentenceFeed:
             self.heard_at = time.monotonic()
 
     def _take(self, chunk: Chunk) -> None:
-        self.chunk_at = self.heard_at
+        self.moved_at = self.heard_at
         self.claimed_attempt = max(self.claimed_attempt, min(chunk.attempt, self.attempt))
         self.size += len(chunk.pcm)
         if chunk.pcm:
@@ -116,6 +118,11 @@ class Relay:
     def next_part(self, sentence: int) -> int:
         """First part of a sentence that is still missing."""
         return self._reorder.next_part(sentence)
+
+    def given_parts(self, sentence: int) -> int:
+        """How many parts of a sentence the sink was given, 0 for those whose turn has not come."""
+        current, part = self._reorder.position
+        return part if sentence == current else 0
 
     def push(self, chunk: Chunk) -> None:
         """Take a chunk from a stream, or the end of a sentence from its owner."""

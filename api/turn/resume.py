@@ -33,24 +33,21 @@ async def missed(streams: Streams, session: str, resume: Resume, joined: Place) 
     Sound is sent again only of the turn the listener was in and of those that began since; of none if it names
     no turn, for a page that was loaded anew wants the words and not an old reply read aloud.
     """
-    turn = resume.turn
-    after = None if resume.sentence is None or resume.part is None else (resume.sentence, resume.part)
-    is_due = turn is not None
+    heard = None if resume.sentence is None or resume.part is None else (resume.sentence, resume.part)
+    due = resume.turn
     if resume.event is not None:
         async for text in _messages(streams, session, resume.event, joined.event):
             message = json.loads(text)
-            kind = message["type"]
-            if kind == "tts_start" and resume.turn is not None and message["turn"] > resume.turn:
-                turn, after, is_due = message["turn"], None, True
-            if is_due and turn is not None and kind in _ENDS and message["turn"] == turn:
-                is_due = False
-                if kind == "tts_end":
-                    async for item in _sound(streams, session, turn, after, joined):
+            if due is not None and message["type"] in _ENDS and message["turn"] >= due:
+                turn, due = message["turn"], message["turn"] + 1
+                if message["type"] == "tts_end":
+                    async for item in _sound(streams, session, turn, heard if turn == resume.turn else None, joined):
                         yield item
             yield Item(text)
-    if is_due and turn is not None:
-        async for item in _sound(streams, session, turn, after, joined):
-            yield item
+    if due is not None and joined.position is not None:
+        for turn in range(due, joined.position[0] + 1):
+            async for item in _sound(streams, session, turn, heard if turn == resume.turn else None, joined):
+                yield item
 
 
 async def _messages(streams: Streams, session: str, after: str, until: int) -> AsyncIterator[str]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.characters import Character, find_character
-from api.errors import TooManyWaiting
+from api.errors import SessionUnknown, TooManyWaiting
 from api.events import (
+    FinalTranscript,
     Heard,
     InterruptAcknowledged,
     ServerMessage,
@@ -28,11 +29,11 @@ from api.turn.listeners import Item, Listener, Log
 from api.turn.turn import Parts, Reason, Turn
 from api.turn.utterance import Utterance
 from contract.chunk import Chunk
+from contract.keys import MESSAGES_MAXLEN
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 8
-KNOWN_MESSAGES = 256
 KEPT_TURNS = 8
 """Ended turns whose sentences are remembered, so that a late `interrupt` still cuts the history rightly."""
 
@@ -44,6 +45,8 @@ class Waiting:
     turn: int
     utterance: Utterance
     character: Character
+    is_patient: bool
+    """Waits until those before it are over; another one interrupts them."""
 
 
 class Session:
@@ -59,6 +62,7 @@ class Session:
         last_event: int = 0,
         history: History | None = None,
         character: Character | None = None,
+        messages: dict[str, int] | None = None,
     ) -> None:
         self.id = session_id
         self.owner = owner
@@ -67,6 +71,7 @@ class Session:
         self.log = Log()
         self.mirror = Mirror(parts.streams, session_id, last_event)
         self.is_listening = False
+        self.is_closed = False
         self.next_turn = next_turn
         self.used_at = time.monotonic()
         self._parts = parts
@@ -75,7 +80,7 @@ class Session:
         self._waiting: deque[Waiting] = deque()
         self._recent: OrderedDict[int, Turn] = OrderedDict()
         self._heard: dict[int, tuple[int, float]] = {}
-        self._known: OrderedDict[str, int] = OrderedDict()
+        self._known: OrderedDict[str, int] = OrderedDict(messages or {})
         self._position: tuple[int, int, int] | None = None
         self._runner: asyncio.Task[None] | None = None
         self._cleaners: set[asyncio.Task[None]] = set()
@@ -139,23 +144,27 @@ class Session:
     def say(self, utterance: Utterance, character: Character | None = None, *, queue: bool = False) -> int:
         """Take a message; returns the number of its turn. The same message id twice is one message.
 
-        Raises: TooManyWaiting.
+        Raises: TooManyWaiting, SessionUnknown if the session was deleted.
         """
         self.used_at = time.monotonic()
+        if self.is_closed:
+            raise SessionUnknown
         if utterance.id is not None and utterance.id in self._known:
             return self._known[utterance.id]
-        if len(self._waiting) >= MAX_WAITING:
-            raise TooManyWaiting()
+        if len(self._waiting) >= MAX_WAITING and queue:
+            raise TooManyWaiting
         turn = self.next_turn
         self.next_turn += 1
         if utterance.id is not None:
             self._known[utterance.id] = turn
-            if len(self._known) > KNOWN_MESSAGES:
+            if len(self._known) > MESSAGES_MAXLEN:
                 self._known.popitem(last=False)
-        self._waiting.append(Waiting(turn, utterance, character or self.character))
-        self._clean(self.save())
+        impatient = [waiting for waiting in self._waiting if not waiting.is_patient]
+        self._waiting.append(Waiting(turn, utterance, character or self.character, is_patient=queue))
+        self._clean(self._save_message(turn, utterance.id))
         if not queue:
             self._cancel_current("interrupted")
+            self._drop_waiting(impatient, "interrupted")
         if self._runner is None or self._runner.done():
             self._runner = asyncio.create_task(self._run_turns())
         return turn
@@ -174,6 +183,8 @@ class Session:
             self._cancel_current("interrupted", word)
             return
         self._drop_waiting([waiting for waiting in self._waiting if waiting.turn == number], "interrupted")
+        if number is not None and number in self._recent:
+            self._hush(number, "interrupted")
         self.emit(word)
         if heard is not None and number is not None and number in self._recent:
             self._cut_history(self._recent[number])
@@ -183,6 +194,9 @@ class Session:
         self.is_listening = False
         dropped = list(self._waiting)
         self._waiting.clear()
+        newest = next(reversed(self._recent), None)
+        if self._current is None and newest is not None:
+            self._hush(newest, "stopped")
         self._cancel_current("stopped")
         self._drop_waiting(dropped, "stopped")
         if forget:
@@ -196,6 +210,7 @@ class Session:
         """Begin to listen."""
         if character:
             self.character = character
+            self._clean(self.save())
         self.is_listening = True
         self.emit(Status(status="listening"))
 
@@ -207,7 +222,8 @@ class Session:
                 self._heard.pop(min(self._heard))
 
     async def close(self) -> None:
-        """End what runs and write what is to be kept."""
+        """End what runs and write what is to be kept. Nothing is said here any more."""
+        self.is_closed = True
         self._waiting.clear()
         self._cancel_current("stopped")
         if self._runner:
@@ -248,14 +264,14 @@ class Session:
             if word:
                 self.emit(word)
             return
-        ends = turn.cancel(reason)
+        ends, unheard = turn.cancel(reason)
         if word:
             self.emit(word)
         self._cut_history(turn)
         self._end(turn, reason)
         if turn.task:
             turn.task.cancel()
-        self._clean(self._end_streams(turn, ends))
+        self._clean(self._end_streams(turn, ends, unheard))
 
     def _end(self, turn: Turn, reason: Reason) -> None:
         self._current = None
@@ -268,8 +284,13 @@ class Session:
         for waiting in dropped:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
+            # Never answered, but said all the same.
+            said = waiting.utterance
+            self._clean(self._append_history(self.history.add_user(waiting.turn, said.text)))
+            self.emit(FinalTranscript(turn=waiting.turn, content=said.text, source=said.source, id=said.id))
             self.emit(TtsStop(turn=waiting.turn, reason=reason))
             self.emit(TurnState(turn=waiting.turn, state="ended", reason=reason))
+            self._clean(self._parts.streams.save_turn(self.id, waiting.turn, {"state": "ended", "sentences": "0"}))
 
     def _remember(self, turn: Turn) -> None:
         self._recent[turn.number] = turn
@@ -289,13 +310,18 @@ class Session:
         self.history.set_reply(turn.number, heard_text(sentences, sentence, ms), turn.character.name)
         self._clean(self._save_history())
 
-    async def _end_streams(self, turn: Turn, ends: dict[str, bytes]) -> None:
+    async def _end_streams(self, turn: Turn, ends: dict[str, bytes], unheard: list[str]) -> None:
         try:
             if ends:
-                await self._parts.streams.end_sentences(ends)
+                await self._parts.streams.end_sentences(ends, unheard)
         except StreamsError as error:
             log.warning("a cancelled turn is not ended in redis: %s", error)
         await turn.save("ended")
+
+    def _hush(self, turn: int, reason: str) -> None:
+        """A turn that has ended here is still being heard wherever it was sent faster than speech."""
+        self.silence(turn)
+        self.emit(TtsStop(turn=turn, reason=reason))
 
     def _clean(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -308,6 +334,15 @@ class Session:
             await self._parts.streams.save_session(self.id, self.fields())
         except StreamsError as error:
             log.warning("a session is not saved: %s", error)
+
+    async def _save_message(self, turn: int, message_id: str | None) -> None:
+        await self.save()
+        try:
+            await self._parts.streams.save_turn(self.id, turn, {"state": "waiting"}, unless_there=True)
+            if message_id is not None:
+                await self._parts.streams.remember_message(self.id, message_id, turn)
+        except StreamsError as error:
+            log.warning("a message is not remembered: %s", error)
 
     def fields(self) -> dict[str, str]:
         """What another process needs to go on with this session."""

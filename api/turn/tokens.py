@@ -71,10 +71,10 @@ class OpenAIModel:
 
     async def _stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
         asked_at = time.monotonic()
-        deadline_s = self._first_token_s
-        finished = False
+        deadline = asked_at + self._first_token_s
+        has_spoken = finished = False
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(self._first_token_s):
                 # As a body of its own the conversation is sent as it is; as an argument the client would walk
                 # through every message of it first, for milliseconds, while all other conversations wait.
                 stream: Any = await self._client.chat.completions.create(
@@ -82,29 +82,43 @@ class OpenAIModel:
                 )
             async with stream:
                 chunks = aiter(stream)
-                while (chunk := await self._next(chunks, deadline_s)) is not None:
-                    choice = chunk.choices[0] if chunk.choices else None
-                    if choice is None:
-                        continue
-                    if token := _clean(choice.delta.content if choice.delta else None):
-                        if deadline_s != self._stall_s:
+                # Only words move the deadline: a server that keeps the line warm with nothing is stalled too.
+                while (chunk := await _next(chunks, deadline)) is not None:
+                    token, is_last = _read(chunk)
+                    finished = finished or is_last
+                    if token:
+                        if not has_spoken:
                             FIRST_TOKEN.observe(time.monotonic() - asked_at)
-                        deadline_s = self._stall_s
+                        has_spoken = True
                         yield token
-                    finished = finished or choice.finish_reason is not None
+                        deadline = time.monotonic() + self._stall_s
         except TimeoutError as error:
-            raise ModelStalled() from error
+            raise ModelStalled from error
         except openai.APIStatusError as error:
             raise _status_error(error.status_code) from error
-        except (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError) as error:
-            raise _broken(deadline_s == self._stall_s) from error
+        except (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, *_NONSENSE) as error:
+            raise ModelCut if has_spoken else ModelUnreachable from error
         if not finished:
-            raise ModelCut()
+            raise ModelCut
 
-    @staticmethod
-    async def _next(chunks: AsyncIterator[Any], deadline_s: float) -> Any:
-        async with asyncio.timeout(deadline_s):
-            return await anext(chunks, None)
+
+async def _next(chunks: AsyncIterator[Any], deadline: float) -> Any:
+    async with asyncio.timeout(deadline - time.monotonic()):
+        return await anext(chunks, None)
+
+
+_NONSENSE = (AttributeError, TypeError, LookupError)
+"""What a server's JSON of another shape makes of the client library."""
+
+
+def _read(chunk: Any) -> tuple[str, bool]:
+    """Text of one chunk, and whether the model says that it is the last."""
+    choice = chunk.choices[0] if chunk.choices else None
+    if choice is None:
+        return "", False
+    token = choice.delta.content if choice.delta else None
+    # Half a surrogate pair can come out of a model's JSON and could not be sent on.
+    return (token or "").encode("utf-8", "replace").decode("utf-8"), choice.finish_reason is not None
 
 
 async def with_pauses(tokens: AsyncIterator[str], pause_s: float) -> AsyncIterator[str | None]:
@@ -119,19 +133,12 @@ async def with_pauses(tokens: AsyncIterator[str], pause_s: float) -> AsyncIterat
                 return
             yield value
         finally:
+            # Awaited, because who closes `tokens` next must not find it running.
             token.cancel()
+            await asyncio.wait({token})
 
 
 def _status_error(status: int) -> ModelError:
     if status in _REFUSALS:
         return ModelRefused(f"The language model's server refused the request (HTTP {status}).")
     return ModelUnreachable(f"The language model's server failed (HTTP {status}).")
-
-
-def _broken(has_spoken: bool) -> ModelError:
-    return ModelCut() if has_spoken else ModelUnreachable()
-
-
-def _clean(token: str | None) -> str:
-    """Half a surrogate pair can come out of a model's JSON and could not be sent on."""
-    return (token or "").encode("utf-8", "replace").decode("utf-8")

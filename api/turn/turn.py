@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from api.characters import Character
-from api.errors import ModelError
+from api.errors import ModelError, ReplyTooLong
 from api.events import (
     FinalTranscript,
     LlmResponse,
@@ -38,6 +39,10 @@ from contract.job import SpeechJob
 
 log = logging.getLogger(__name__)
 
+MAX_REPLY_CHARS = 20_000
+"""Twenty minutes of speech. A model that goes on longer has lost the thread."""
+AHEAD_S = 60.0
+"""Speech that is made ahead of the ear. An engine can be a thousand times faster than speech, and Redis is finite."""
 AT_ONCE = 3
 """Sentences of one turn in synthesis at the same time."""
 IDLE_FLUSH_S = 0.2
@@ -92,16 +97,25 @@ class Sentence:
 class Turn:
     """Runs from the utterance to `turn{ended}`; `cancel` ends it at once, from wherever it is."""
 
-    def __init__(self, parts: Parts, stage: Stage, number: int, utterance: Utterance, character: Character) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        stage: Stage,
+        number: int,
+        utterance: Utterance,
+        character: Character,
+        ahead_s: float = AHEAD_S,
+    ) -> None:
         self.number = number
         self.utterance = utterance
         self.character = character
         self.text = ""
-        """The reply so far, as the model wrote it."""
+        """The reply so far, as the model wrote it; whole once the model has ended."""
         self.sentences: list[Sentence] = []
         self.is_over = False
         self.task: asyncio.Task[None] | None = None
         """Runs this turn; set by the session, who cancels it."""
+        self._ahead_s = ahead_s
         self._parts = parts
         self._stage = stage
         self._relay = Relay(parts.inbox, stage.id, number, self._play)
@@ -109,6 +123,7 @@ class Turn:
         self._jobs: list[asyncio.Task[None]] = []
         self._openings: dict[int, asyncio.Task[None]] = {}
         self._has_started_speaking = False
+        self._first_sound_at = 0.0
         self._fence = ""
 
     async def run(self, prompt: list[dict[str, str]]) -> Reason:
@@ -128,20 +143,22 @@ class Turn:
         is_mute = bool(self.sentences) and not any(sentence.duration_ms for sentence in self.sentences)
         return "failed" if failure or is_mute else "complete"
 
-    def cancel(self, reason: str) -> dict[str, bytes]:
-        """Nothing more of this turn is heard. Returns the streams that have to be ended, with their last frames.
+    def cancel(self, reason: str) -> tuple[dict[str, bytes], list[str]]:
+        """Nothing more of this turn is heard.
+
+        Returns the streams that have to be ended with their last frames, and which of them nobody was given.
 
         Everything a listener notices happens here, before this returns; only Redis is told later.
         """
         if self.is_over:
-            return {}
+            return {}, []
         self.is_over = True
         self._relay.close()
         for job in self._jobs:
             job.cancel()
         self._stage.silence(self.number)
         stones = {
-            sentence.number: tombstone(self.number, sentence.number, self._relay.next_part(sentence.number), 0)
+            sentence.number: tombstone(self.number, sentence.number, self._relay.given_parts(sentence.number), 0)
             for sentence in self.sentences[self._relay.position[0] :]
         }
         for stone in stones.values():
@@ -150,7 +167,9 @@ class Turn:
         for sentence in unfinished:
             self._emit_state(sentence, "cancelled")
         self._stage.emit(TtsStop(turn=self.number, reason=reason))
-        return {self._relay.key(s.number): stones[s.number].pack() for s in unfinished if s.number in stones}
+        opened = [sentence.number for sentence in self.sentences if sentence.number in stones and sentence.feed]
+        ends = {self._relay.key(number): stones[number].pack() for number in opened}
+        return ends, [self._relay.key(number) for number in opened if (number, 0) >= self._relay.position]
 
     def spoken_sentences(self) -> list[tuple[str, int]]:
         """(text, duration in ms) of each sentence, for what was heard of it."""
@@ -172,14 +191,18 @@ class Turn:
         buffer = SentenceBuffer()
         self._open(0)
         failure: ModelError | None = None
+        room = MAX_REPLY_CHARS
         try:
             async with aclosing(self._parts.model.reply(prompt)) as tokens:
                 async for token in with_pauses(tokens, IDLE_FLUSH_S):
                     if token is None:
                         self._add(buffer.idle())
                         continue
-                    self._say(token)
-                    self._add(buffer.push(token))
+                    self._say(token[:room])
+                    self._add(buffer.push(token[:room]))
+                    room -= len(token)
+                    if room <= 0:
+                        raise ReplyTooLong
         except ModelError as error:
             log.warning("turn %d: %s", self.number, error.text)
             failure = error
@@ -214,6 +237,7 @@ class Turn:
 
     async def _speak(self, sentence: Sentence) -> None:
         async with self._room:
+            await self._wait_for_the_ear()
             feed = sentence.feed = self._relay.follow(
                 sentence.number, sentence.timing, lambda: self._on_claim(sentence)
             )
@@ -221,6 +245,15 @@ class Turn:
                 await self._speak_or_bury(sentence, feed)
             finally:
                 self._relay.leave(sentence.number)
+
+    async def _wait_for_the_ear(self) -> None:
+        """Hold back while more is made than an ear can have heard in `ahead_s` from now."""
+        while self._first_sound_at:
+            heard_s = time.monotonic() - self._first_sound_at
+            made_s = sum(sentence.duration_ms for sentence in self.sentences) / 1000
+            if (too_much_s := made_s - heard_s - self._ahead_s) < 0:
+                return
+            await asyncio.sleep(min(1.0, too_much_s + 0.05))
 
     async def _speak_or_bury(self, sentence: Sentence, feed: SentenceFeed) -> None:
         number = sentence.number
@@ -277,7 +310,7 @@ class Turn:
                 text=sentence.text,
                 character=self.character.name,
                 state=state,
-                attempt=feed.attempt if feed else 1,
+                attempt=max(1, feed.attempt) if feed else 1,
                 duration_ms=sentence.duration_ms if state == "done" else None,
                 queue_ms=sentence.timing.queue_ms,
                 first_audio_ms=sentence.timing.first_audio_ms,
@@ -287,6 +320,7 @@ class Turn:
 
     def _play(self, chunk: Chunk) -> None:
         self._start_speaking()
+        self._first_sound_at = self._first_sound_at or time.monotonic()
         self._stage.play(chunk)
 
     def _start_speaking(self) -> None:

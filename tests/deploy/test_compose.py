@@ -114,9 +114,10 @@ def test_dependencies_of_an_image_are_those_of_the_project() -> None:
 def find_compose() -> list[str]:
     """The command that reads such a file here: the plugin, or the older program of its own."""
     for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]) and not subprocess.run(
-            [*command, "version"], capture_output=True, check=False
-        ).returncode:
+        if (
+            shutil.which(command[0])
+            and not subprocess.run([*command, "version"], capture_output=True, check=False).returncode
+        ):
             return command
     return []
 
