@@ -28,8 +28,8 @@ from api.sessions import Sessions
 from api.settings import Settings, SettingsError, choose_llm, read_settings
 from api.streams import Streams, StreamsError
 from api.turn.dispatch import Dispatcher
+from api.turn.stage import Parts
 from api.turn.tokens import OpenAIModel
-from api.turn.turn import Parts
 from contract.errors import CuelineError
 
 log = logging.getLogger(__name__)

@@ -17,13 +17,15 @@ from api.history import History
 from api.mirror import MAX_WAITING
 from api.streams import StreamsError
 from api.turn.session import Session
+from api.turn.stage import Parts
 from api.turn.timing import REFUSED, SESSIONS
-from api.turn.turn import Parts
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 900.0
 """A session nobody listens to is dropped from memory after this long; Redis still knows it."""
+JUST_USED_S = 3.0
+"""When the process is full, a session nobody listens to gives way after this long."""
 SWEEP_S = 5.0
 MAX_ORPHANS = 12
 """Turns that one process can leave: the running one, those that wait, and some grace."""
@@ -109,7 +111,7 @@ class Sessions:
 
     def _admit(self) -> None:
         if len(self._held) >= self._max:
-            self._drop_idle(0.0)
+            self._drop_idle(JUST_USED_S)
         if len(self._held) >= self._max or self._is_redis_full:
             REFUSED.labels(what="session").inc()
             raise ServerBusy()

@@ -21,7 +21,8 @@ from api.inbox import Inbox
 from api.settings import SettingsError, read_settings
 from api.streams import Streams, StreamsError
 from api.turn.dispatch import Dispatcher
-from api.turn.turn import Parts, Turn
+from api.turn.stage import Parts
+from api.turn.turn import Turn
 from api.turn.utterance import Utterance
 from cli.log import safe
 from cli.running import read_run

@@ -101,7 +101,8 @@ class FakeModelServer:
 
     `SAY text` streams the text word by word; `SAY n text` with n ms between words. `FAIL 500 text` answers with
     that status the first time and says the text afterwards; `STALL text` says the text and then nothing more;
-    `CUT text` says the text and drops the connection; `NEVER` accepts and is silent; `GARBAGE` is no SSE at all.
+    `CUT text` says the text and drops the connection; `NEVER` accepts and is silent; `GARBAGE` is no SSE at all;
+    `EMPTY` sends chunks without words for ever; `ODD` sends JSON of another shape; `REPEAT n text` says it n times.
     """
 
     def __init__(self) -> None:
@@ -147,6 +148,14 @@ class FakeModelServer:
         try:
             if verb == "NEVER":
                 await asyncio.sleep(60)
+            while verb == "EMPTY":
+                yield self._event({"content": ""}, None)
+                await asyncio.sleep(0.05)
+            if verb == "ODD":
+                yield 'data: {"choices": ["what"], "object": 7}\n\n'
+            if verb == "REPEAT":
+                count, _, text = text.partition(" ")
+                text = " ".join([text] * int(count))
             pause, _, rest = text.partition(" ")
             pause_s = int(pause) / 1000 if pause.isdigit() else 0.0
             for word in (rest if pause.isdigit() else text).split(" "):

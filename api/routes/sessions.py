@@ -53,7 +53,7 @@ async def list_all(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
 @router.get("/sessions/{session_id}")
 async def show(session: ASession) -> dict[str, Any]:
     """One session with its conversation."""
-    return _describe(session) | {"messages": session.history.to_list()}
+    return _describe(session) | {"messages": session.memory.history.to_list()}
 
 
 @router.delete("/sessions/{session_id}", status_code=204)

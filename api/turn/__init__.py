@@ -2,6 +2,8 @@
 
 utterance.py   what the person said, checked
 session.py     who talks with whom: one turn at a time, many listeners
+memory.py      what was said, and how much of it was heard
+stage.py       where a turn is heard, and what it needs of its process
 turn.py        one utterance and the whole reply
 tokens.py      the language model's words, as they come
 sentences.py   tokens → sentences fit to be spoken at once

@@ -22,11 +22,13 @@ from api.events import (
     TtsStop,
     TurnState,
 )
-from api.history import History, Said, heard_text
+from api.history import History
 from api.mirror import Mirror
 from api.streams import StreamsError
 from api.turn.listeners import Item, Listener, Log
-from api.turn.turn import Parts, Reason, Turn
+from api.turn.memory import Memory
+from api.turn.stage import Parts
+from api.turn.turn import Reason, Turn
 from api.turn.utterance import Utterance
 from contract.chunk import Chunk
 from contract.keys import MESSAGES_MAXLEN
@@ -34,8 +36,6 @@ from contract.keys import MESSAGES_MAXLEN
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 8
-KEPT_TURNS = 8
-"""Ended turns whose sentences are remembered, so that a late `interrupt` still cuts the history rightly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Session:
         self.id = session_id
         self.owner = owner
         self.character = character or find_character(None)
-        self.history = history or History()
+        self.memory = Memory(parts.streams, session_id, history)
         self.log = Log()
         self.mirror = Mirror(parts.streams, session_id, last_event)
         self.is_listening = False
@@ -78,13 +78,10 @@ class Session:
         self._event = last_event
         self._current: Turn | None = None
         self._waiting: deque[Waiting] = deque()
-        self._recent: OrderedDict[int, Turn] = OrderedDict()
-        self._heard: dict[int, tuple[int, float]] = {}
         self._known: OrderedDict[str, int] = OrderedDict(messages or {})
         self._position: tuple[int, int, int] | None = None
         self._runner: asyncio.Task[None] | None = None
         self._cleaners: set[asyncio.Task[None]] = set()
-        self._history_lock = asyncio.Lock()
 
     # what turns and routes say
 
@@ -173,7 +170,7 @@ class Session:
         """Cancel a turn, by default the current one; `heard` is where the listener was."""
         number = self._interruptible(turn)
         if number is not None and heard is not None:
-            self._heard[number] = (heard.sentence, heard.ms)
+            self.memory.set_heard(number, heard.sentence, heard.ms, is_final=True)
         word = InterruptAcknowledged(
             message="Interrupted." if number is not None else "There was nothing to interrupt.",
             turn=number if number is not None else turn,
@@ -183,26 +180,23 @@ class Session:
             self._cancel_current("interrupted", word)
             return
         self._drop_waiting([waiting for waiting in self._waiting if waiting.turn == number], "interrupted")
-        if number is not None and number in self._recent:
+        if number is not None and self.memory.knows(number):
             self._hush(number, "interrupted")
         self.emit(word)
-        if heard is not None and number is not None and number in self._recent:
-            self._cut_history(self._recent[number])
+        if heard is not None and number is not None and self.memory.knows(number):
+            self.memory.cut(number)
 
     def stop(self, *, forget: bool = False) -> None:
         """Stop listening and speaking and drop what waits; with `forget`, the conversation too."""
         self.is_listening = False
         dropped = list(self._waiting)
         self._waiting.clear()
-        newest = next(reversed(self._recent), None)
-        if self._current is None and newest is not None:
-            self._hush(newest, "stopped")
+        if self._current is None and self.memory.newest is not None:
+            self._hush(self.memory.newest, "stopped")
         self._cancel_current("stopped")
         self._drop_waiting(dropped, "stopped")
         if forget:
-            self.history.clear()
-            self._recent.clear()
-            self._clean(self._save_history())
+            self.memory.forget()
         self.emit(StopAcknowledged(message="Stopped." if not forget else "Stopped and forgotten."))
         self.emit(Status(status="stopped"))
 
@@ -216,10 +210,8 @@ class Session:
 
     def played(self, turn: int, sentence: int, ms: float) -> None:
         """The listener says how far it has heard."""
-        if turn < self.next_turn and (sentence, ms) > self._heard.get(turn, (-1, 0.0)):
-            self._heard[turn] = (sentence, ms)
-            while len(self._heard) > 4 * KEPT_TURNS:
-                self._heard.pop(min(self._heard))
+        if turn < self.next_turn:
+            self.memory.set_heard(turn, sentence, ms)
 
     async def close(self) -> None:
         """End what runs and write what is to be kept. Nothing is said here any more."""
@@ -230,6 +222,7 @@ class Session:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
         await asyncio.gather(*self._cleaners, return_exceptions=True)
+        await self.memory.close()
         await self.mirror.close()
 
     # turns
@@ -239,10 +232,8 @@ class Session:
             waiting = self._waiting.popleft()
             turn = Turn(self._parts, self, waiting.turn, waiting.utterance, waiting.character)
             self._current = turn
-            self._remember(turn)
-            self._clean(self._append_history(self.history.add_user(turn.number, waiting.utterance.text)))
-            prompt = self.history.prompt(turn.character.persona)
-            turn.task = asyncio.create_task(self._run_turn(turn, prompt))
+            turn.announce()
+            turn.task = asyncio.create_task(self._run_turn(turn, self.memory.begin(turn)))
             await asyncio.wait({turn.task})
 
     async def _run_turn(self, turn: Turn, prompt: list[dict[str, str]]) -> None:
@@ -253,8 +244,7 @@ class Session:
             self._cancel_current("failed")
             return
         if self._current is turn:
-            if reply := self.history.set_reply(turn.number, turn.text, turn.character.name):
-                self._clean(self._append_history(reply))
+            self.memory.keep(turn)
             self._end(turn, reason)
 
     def _cancel_current(self, reason: Reason, word: ServerMessage | None = None) -> None:
@@ -267,7 +257,7 @@ class Session:
         ends, unheard = turn.cancel(reason)
         if word:
             self.emit(word)
-        self._cut_history(turn)
+        self.memory.cut(turn.number)
         self._end(turn, reason)
         if turn.task:
             turn.task.cancel()
@@ -286,29 +276,17 @@ class Session:
                 self._waiting.remove(waiting)
             # Never answered, but said all the same.
             said = waiting.utterance
-            self._clean(self._append_history(self.history.add_user(waiting.turn, said.text)))
+            self.memory.mention(waiting.turn, said.text)
             self.emit(FinalTranscript(turn=waiting.turn, content=said.text, source=said.source, id=said.id))
             self.emit(TtsStop(turn=waiting.turn, reason=reason))
             self.emit(TurnState(turn=waiting.turn, state="ended", reason=reason))
             self._clean(self._parts.streams.save_turn(self.id, waiting.turn, {"state": "ended", "sentences": "0"}))
 
-    def _remember(self, turn: Turn) -> None:
-        self._recent[turn.number] = turn
-        while len(self._recent) > KEPT_TURNS:
-            self._recent.popitem(last=False)
-
     def _interruptible(self, turn: int | None) -> int | None:
         if turn is None:
-            return self._current.number if self._current else next(reversed(self._recent), None)
-        is_known = turn in self._recent or any(waiting.turn == turn for waiting in self._waiting)
+            return self._current.number if self._current else self.memory.newest
+        is_known = self.memory.knows(turn) or any(waiting.turn == turn for waiting in self._waiting)
         return turn if is_known else None
-
-    def _cut_history(self, turn: Turn) -> None:
-        """Keep of a reply what was heard of it; without a word from the listener, what it was given whole."""
-        sentences = turn.spoken_sentences()
-        sentence, ms = self._heard.get(turn.number, (turn.relayed_sentences(), 0.0))
-        self.history.set_reply(turn.number, heard_text(sentences, sentence, ms), turn.character.name)
-        self._clean(self._save_history())
 
     async def _end_streams(self, turn: Turn, ends: dict[str, bytes], unheard: list[str]) -> None:
         try:
@@ -347,17 +325,3 @@ class Session:
     def fields(self) -> dict[str, str]:
         """What another process needs to go on with this session."""
         return {"owner": self.owner, "next_turn": str(self.next_turn), "character": self.character.id}
-
-    async def _append_history(self, said: Said) -> None:
-        async with self._history_lock:
-            try:
-                await self._parts.streams.append_history(self.id, said.to_dict())
-            except StreamsError as error:
-                log.warning("a message is not saved: %s", error)
-
-    async def _save_history(self) -> None:
-        async with self._history_lock:
-            try:
-                await self._parts.streams.replace_history(self.id, self.history.to_list())
-            except StreamsError as error:
-                log.warning("a history is not saved: %s", error)

@@ -7,7 +7,7 @@ import logging
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from api.characters import Character
 from api.errors import ModelError, ReplyTooLong
@@ -16,7 +16,6 @@ from api.events import (
     LlmResponse,
     LlmStatus,
     SentenceState,
-    ServerMessage,
     Status,
     TtsEnd,
     TtsStart,
@@ -24,14 +23,13 @@ from api.events import (
     TurnState,
     error_message,
 )
-from api.inbox import Inbox
-from api.streams import Streams, StreamsError
-from api.turn.dispatch import Dispatcher
+from api.streams import StreamsError
 from api.turn.relay import Relay, SentenceFeed
 from api.turn.sentences import SentenceBuffer, open_fence
 from api.turn.spoken import spoken
+from api.turn.stage import Parts, Stage
 from api.turn.timing import SENTENCES, Timing
-from api.turn.tokens import Model, with_pauses
+from api.turn.tokens import with_pauses
 from api.turn.utterance import Utterance
 from contract.chunk import Chunk, tombstone
 from contract.errors import SpeechError
@@ -49,31 +47,6 @@ IDLE_FLUSH_S = 0.2
 """A sentence that is complete but for its look-ahead waits no longer than this for the next token."""
 
 Reason = Literal["complete", "interrupted", "stopped", "failed"]
-
-
-class Stage(Protocol):
-    """Where a turn is heard and seen: its session."""
-
-    id: str
-
-    def emit(self, message: ServerMessage) -> None:
-        """To everybody, and mirrored."""
-
-    def play(self, chunk: Chunk) -> None:
-        """To everybody who listens."""
-
-    def silence(self, turn: int) -> None:
-        """Let no more sound of a turn out."""
-
-
-@dataclass(slots=True)
-class Parts:
-    """What every turn needs of the process it runs in."""
-
-    streams: Streams
-    inbox: Inbox
-    dispatcher: Dispatcher
-    model: Model
 
 
 @dataclass(slots=True)
@@ -128,7 +101,6 @@ class Turn:
 
     async def run(self, prompt: list[dict[str, str]]) -> Reason:
         """Answer; returns why the turn ended. `turn{ended}` is left to the session."""
-        self._emit_start()
         await self.save("running")
         failure = await self._read_reply(prompt)
         if failure:
@@ -179,7 +151,8 @@ class Turn:
         """How many sentences have been given out whole."""
         return self._relay.position[0]
 
-    def _emit_start(self) -> None:
+    def announce(self) -> None:
+        """Tell everybody what was said and that it will be answered; before `run`."""
         said = self.utterance
         self._stage.emit(FinalTranscript(turn=self.number, content=said.text, source=said.source, id=said.id))
         self._stage.emit(TurnState(turn=self.number, state="started", character=self.character.name))

@@ -1,0 +1,96 @@
+"""Memory: what was said in a session and how much of it was heard, kept in Redis too. Not: turns, listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Coroutine
+from typing import Any
+
+from api.history import History, Said, heard_text
+from api.streams import Streams, StreamsError
+from api.turn.turn import Turn
+
+log = logging.getLogger(__name__)
+
+KEPT_TURNS = 8
+"""Turns whose sentences are remembered, so that a late `interrupt` still cuts the history rightly."""
+
+
+class Memory:
+    """The history of one session, its newest turns, and how far the listener was in each."""
+
+    def __init__(self, streams: Streams, session: str, history: History | None = None) -> None:
+        self.history = history or History()
+        self._streams = streams
+        self._session = session
+        self._turns: OrderedDict[int, Turn] = OrderedDict()
+        self._heard: dict[int, tuple[int, float]] = {}
+        self._writing = asyncio.Lock()
+        self._writes: set[asyncio.Task[None]] = set()
+
+    @property
+    def newest(self) -> int | None:
+        """Number of the newest turn that is remembered."""
+        return next(reversed(self._turns), None)
+
+    def knows(self, turn: int) -> bool:
+        """Whether a turn's sentences are remembered."""
+        return turn in self._turns
+
+    def begin(self, turn: Turn) -> list[dict[str, str]]:
+        """A turn begins; returns the prompt for it."""
+        self._turns[turn.number] = turn
+        while len(self._turns) > KEPT_TURNS:
+            self._turns.popitem(last=False)
+        self.mention(turn.number, turn.utterance.text)
+        return self.history.prompt(turn.character.persona)
+
+    def mention(self, turn: int, text: str) -> None:
+        """The person has said something, whether it is answered or not."""
+        self._append(self.history.add_user(turn, text))
+
+    def keep(self, turn: Turn) -> None:
+        """A reply was given whole."""
+        if reply := self.history.set_reply(turn.number, turn.text, turn.character.name):
+            self._append(reply)
+
+    def cut(self, number: int) -> None:
+        """Keep of a reply what was heard; without a word from the listener, the sentences it was given whole."""
+        turn = self._turns[number]
+        sentence, ms = self._heard.get(number, (turn.relayed_sentences(), 0.0))
+        self.history.set_reply(number, heard_text(turn.spoken_sentences(), sentence, ms), turn.character.name)
+        self._write(self._streams.replace_history(self._session, self.history.to_list()))
+
+    def set_heard(self, turn: int, sentence: int, ms: float, *, is_final: bool = False) -> None:
+        """How far the listener is; only forwards, unless it says so itself when it interrupts."""
+        if is_final or (sentence, ms) > self._heard.get(turn, (-1, 0.0)):
+            self._heard[turn] = (sentence, ms)
+        while len(self._heard) > 4 * KEPT_TURNS:
+            self._heard.pop(min(self._heard))
+
+    def forget(self) -> None:
+        """Forget the conversation."""
+        self.history.clear()
+        self._turns.clear()
+        self._write(self._streams.replace_history(self._session, []))
+
+    async def close(self) -> None:
+        """Wait until everything is written."""
+        await asyncio.gather(*self._writes, return_exceptions=True)
+
+    def _append(self, said: Said) -> None:
+        self._write(self._streams.append_history(self._session, said.to_dict()))
+
+    def _write(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._write_in_order(work))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _write_in_order(self, work: Coroutine[Any, Any, None]) -> None:
+        async with self._writing:
+            try:
+                await work
+            except StreamsError as error:
+                log.warning("the history is not saved: %s", error)

@@ -1,0 +1,38 @@
+"""Stage and Parts: where a turn is heard, and what it needs of the process it runs in. Not: the turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from api.events import ServerMessage
+from api.inbox import Inbox
+from api.streams import Streams
+from api.turn.dispatch import Dispatcher
+from api.turn.tokens import Model
+from contract.chunk import Chunk
+
+
+class Stage(Protocol):
+    """Where a turn is heard and seen: its session."""
+
+    id: str
+
+    def emit(self, message: ServerMessage) -> None:
+        """To everybody, and mirrored."""
+
+    def play(self, chunk: Chunk) -> None:
+        """To everybody who listens."""
+
+    def silence(self, turn: int) -> None:
+        """Let no more sound of a turn out."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What every turn needs of the process it runs in."""
+
+    streams: Streams
+    inbox: Inbox
+    dispatcher: Dispatcher
+    model: Model
