@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import io
 import json
 import time
@@ -176,7 +177,14 @@ def test_a_bad_request_gets_its_code_and_a_sentence(
 
 
 def test_a_body_over_the_limit_is_refused(stack: Stack) -> None:
-    assert stack.request("POST", "/api/sessions", {"character": "x" * 2_000_000})[0] == 413
+    """Before it is read: only the length is told here, and no byte of the body is sent."""
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=5)
+    connection.putrequest("POST", "/api/sessions")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", "2000000")
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
 
 
 def test_the_cast_and_the_voices_of_the_workers_can_be_chosen(stack: Stack) -> None:
