@@ -100,17 +100,19 @@ class Dispatcher:
         `next_part` says which part is still missing, so that another attempt goes on there.
         Raises: SpeechError after the stream was ended with a tombstone.
         """
-        attempts_left = MAX_ATTEMPTS
+        attempts_left, patience_until = MAX_ATTEMPTS, 0.0
         while True:
-            asked_at = time.monotonic()
             try:
                 await self._attempt(job, feed, opening, next_part)
                 return
             except StreamsError as failure:
-                # Redis being away is nobody's attempt.
+                # Redis being away, or full, is nobody's attempt; but patience with it ends, counted from the
+                # first failure after the sentence last moved.
                 log.warning("redis is away: %s", failure)
                 error: SpeechError = QueueUnreachable()
-                if not await self._wait_for_redis(asked_at):
+                if patience_until < feed.moved_at + REDIS_AWAY_S:
+                    patience_until = time.monotonic() + REDIS_AWAY_S
+                if not await self._wait_for_redis(patience_until):
                     break
             except SpeechError as failure:
                 log.warning("attempt %d of %s: %s", feed.attempt, feed.subscription.key, failure.text)
@@ -137,15 +139,13 @@ class Dispatcher:
             message = await self.enqueue(replace(job, attempt=attempt, from_part=next_part()))
             await self._watch(feed, message)
 
-    async def _wait_for_redis(self, since: float) -> bool:
-        """Whether Redis has answered the inbox again within `REDIS_AWAY_S`."""
-        patience_until = since + REDIS_AWAY_S
-        since = time.monotonic()
-        while self._inbox.heard_at < since:
-            if time.monotonic() > patience_until:
-                return False
+    async def _wait_for_redis(self, until: float) -> bool:
+        """Wait until Redis answers the inbox again; False if that was not before `until`."""
+        asked_at = time.monotonic()
+        while self._inbox.heard_at < asked_at and time.monotonic() < until:
             await asyncio.sleep(0.05)
-        return True
+        await asyncio.sleep(0.1)  # Redis may answer and still refuse to write.
+        return time.monotonic() < until
 
     async def enqueue(self, job: SpeechJob) -> str:
         """Put one job into the queue; returns the message that stands there.
