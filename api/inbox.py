@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 BLOCK_MS = 100
 """Short, because an answer without bells is what proves that silence is the worker's, not Redis'."""
+KEEP_S = 20.0
+"""However busy it is, the inbox is kept from expiring."""
 QUIET_PULL_S = 0.25
 """How often streams are pulled whose bell goes to another process, or to nobody any more."""
 
@@ -44,6 +46,7 @@ class Inbox:
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._after = "0-0"
+        self._kept_at = 0.0
         self.key = keys.inbox(name)
         self.heard_at = time.monotonic()
         """When Redis last answered the reader: silence before that says nothing about workers."""
@@ -101,7 +104,9 @@ class Inbox:
                 rung |= self._take(fields)
             except (ValueError, KeyError):
                 log.exception("a bell that makes no sense: %r", fields)
-        if not bells and await self._streams.make_inbox(self.key):
+        is_due = time.monotonic() - self._kept_at > KEEP_S
+        self._kept_at = time.monotonic() if is_due else self._kept_at
+        if (is_due or not bells) and await self._streams.make_inbox(self.key):
             # Redis forgot the inbox, and with it every bell since: start over and look everywhere once.
             self._after = "0-0"
             rung = set(self._subscriptions)

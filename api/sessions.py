@@ -83,8 +83,8 @@ class Sessions:
         if session is None:
             async with self._loading.setdefault(session_id, asyncio.Lock()):
                 session = self._held.get(session_id) or await self._load(session_id)
-        if session.owner != owner:
-            raise SessionUnknown()
+        if session.owner != owner or session.is_closed:
+            raise SessionUnknown
         return session
 
     async def list(self, owner: str) -> list[dict[str, Any]]:
@@ -103,11 +103,13 @@ class Sessions:
         """End a session and forget it: text, audio, history."""
         await session.close()
         session.log.close(SessionUnknown())
-        self._drop(session)
+        # Held, closed as it is, until Redis has forgotten it: who asks meanwhile must not find it there again.
         try:
             await self._parts.streams.delete_session(session.id, session.owner, session.next_turn)
         except StreamsError as error:
-            raise StoreUnreachable() from error
+            raise StoreUnreachable from error
+        finally:
+            self._drop(session)
 
     def _admit(self) -> None:
         if len(self._held) >= self._max:

@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 from contract import keys
 
@@ -22,6 +22,8 @@ TOP_ID = "18446744073709551615-1"
 CONNECTIONS = 64
 """At most, per process; each is held for one round trip."""
 StreamsError = RedisError
+StreamsAway = (ConnectionError, TimeoutError)
+"""Of these, what says that Redis is not there; the rest are refusals, say because it is full."""
 """What every method here may raise when Redis is away or full."""
 
 

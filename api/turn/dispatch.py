@@ -16,7 +16,7 @@ from celery import Celery
 from kombu.utils.json import dumps
 
 from api.inbox import Inbox
-from api.streams import Streams, StreamsError
+from api.streams import Streams, StreamsAway, StreamsError
 from api.turn.relay import SentenceFeed
 from api.turn.timing import ATTEMPTS
 from contract.chunk import tombstone
@@ -36,8 +36,13 @@ NO_WORKER_S = 8.0
 """How long a sentence waits for a worker to appear: longer than a worker's restart."""
 WAITING_S = 60.0
 """How long a sentence waits in a full queue."""
+CLAIM_S = 0.3
+"""From a job's leaving the queue to its claim, at the worst."""
 REDIS_AWAY_S = 30.0
-"""How long a sentence waits for Redis to come back."""
+"""How long Redis may be away before sentences are given up."""
+MAX_OUTAGES = 20
+"""Of Redis, for one sentence."""
+REFUSED_PAUSE_S = 0.5
 
 
 class Envelopes:
@@ -100,26 +105,29 @@ class Dispatcher:
         `next_part` says which part is still missing, so that another attempt goes on there.
         Raises: SpeechError after the stream was ended with a tombstone.
         """
-        attempts_left, patience_until = MAX_ATTEMPTS, 0.0
+        attempts_left, outages_left = MAX_ATTEMPTS, MAX_OUTAGES
         while True:
             try:
                 await self._attempt(job, feed, opening, next_part)
                 return
-            except StreamsError as failure:
-                # Redis being away, or full, is nobody's attempt; but patience with it ends, counted from the
-                # first failure after the sentence last moved.
+            except StreamsAway as failure:
+                # Redis being away is nobody's attempt.
                 log.warning("redis is away: %s", failure)
                 error: SpeechError = QueueUnreachable()
-                if patience_until < feed.moved_at + REDIS_AWAY_S:
-                    patience_until = time.monotonic() + REDIS_AWAY_S
-                if not await self._wait_for_redis(patience_until):
+                outages_left -= 1
+                if not outages_left or not await self._wait_for_redis():
                     break
+            except StreamsError as failure:
+                log.warning("redis refuses %s: %s", feed.subscription.key, failure)
+                error = QueueUnreachable()
+                attempts_left -= 1
+                await asyncio.sleep(REFUSED_PAUSE_S)
             except SpeechError as failure:
                 log.warning("attempt %d of %s: %s", feed.attempt, feed.subscription.key, failure.text)
                 error = failure
                 attempts_left -= 1
-                if not failure.retryable or not attempts_left:
-                    break
+            if not error.retryable or not attempts_left:
+                break
         await self._bury(job, feed, next_part())
         raise error
 
@@ -139,13 +147,14 @@ class Dispatcher:
             message = await self.enqueue(replace(job, attempt=attempt, from_part=next_part()))
             await self._watch(feed, message)
 
-    async def _wait_for_redis(self, until: float) -> bool:
-        """Wait until Redis answers the inbox again; False if that was not before `until`."""
+    async def _wait_for_redis(self) -> bool:
+        """Wait until Redis answers the inbox again; False if that takes longer than `REDIS_AWAY_S` in all."""
         asked_at = time.monotonic()
-        while self._inbox.heard_at < asked_at and time.monotonic() < until:
+        while self._inbox.heard_at < asked_at:
+            if time.monotonic() - self._inbox.heard_at > REDIS_AWAY_S:
+                return False
             await asyncio.sleep(0.05)
-        await asyncio.sleep(0.1)  # Redis may answer and still refuse to write.
-        return time.monotonic() < until
+        return True
 
     async def enqueue(self, job: SpeechJob) -> str:
         """Put one job into the queue; returns the message that stands there.
@@ -178,7 +187,7 @@ class Dispatcher:
             if feed.claimed_attempt >= feed.attempt:
                 self._check_claimed(feed)
             else:
-                await self._check_unclaimed(message, time.monotonic() - enqueued_at)
+                await self._check_unclaimed(feed, message, time.monotonic() - enqueued_at)
 
     def _check_claimed(self, feed: SentenceFeed) -> None:
         now = time.monotonic()
@@ -189,7 +198,7 @@ class Dispatcher:
         if now - feed.moved_at > STALL_S:
             raise EngineFailed(f"The voice engine made nothing for {STALL_S:.0f} s.")
 
-    async def _check_unclaimed(self, message: str, waited_s: float) -> None:
+    async def _check_unclaimed(self, feed: SentenceFeed, message: str, waited_s: float) -> None:
         if waited_s > WAITING_S:
             raise NoWorker("Every speech worker was busy for too long.")
         if not await self._has_workers():
@@ -198,8 +207,11 @@ class Dispatcher:
                 self._nobody_at = time.monotonic()
                 raise NoWorker
         elif not await self._streams.is_queued(TALK_QUEUE, message):
-            # Taken out of the queue and never claimed: the worker died between the two.
-            raise WorkerLost("A speech worker took the sentence and stopped answering.")
+            # Taken out of the queue and not claimed: the worker died between the two, or is just about to claim.
+            await asyncio.sleep(CLAIM_S)
+            await self._inbox.pull({feed.subscription.key})
+            if feed.claimed_attempt < feed.attempt:
+                raise WorkerLost("A speech worker took the sentence and stopped answering.")
 
     async def _has_workers(self) -> bool:
         """Whether any worker lives; asked once a second however many sentences wait."""

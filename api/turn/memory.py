@@ -54,14 +54,17 @@ class Memory:
     def keep(self, turn: Turn) -> None:
         """A reply was given whole."""
         if reply := self.history.set_reply(turn.number, turn.text, turn.character.name):
-            self._append(reply)
+            if reply is self.history.messages[-1]:
+                self._append(reply)
+            else:
+                self._replace()
 
     def cut(self, number: int) -> None:
         """Keep of a reply what was heard; without a word from the listener, the sentences it was given whole."""
         turn = self._turns[number]
         sentence, ms = self._heard.get(number, (turn.relayed_sentences(), 0.0))
         self.history.set_reply(number, heard_text(turn.spoken_sentences(), sentence, ms), turn.character.name)
-        self._write(self._streams.replace_history(self._session, self.history.to_list()))
+        self._replace()
 
     def set_heard(self, turn: int, sentence: int, ms: float, *, is_final: bool = False) -> None:
         """How far the listener is; only forwards, unless it says so itself when it interrupts."""
@@ -74,11 +77,14 @@ class Memory:
         """Forget the conversation."""
         self.history.clear()
         self._turns.clear()
-        self._write(self._streams.replace_history(self._session, []))
+        self._replace()
 
     async def close(self) -> None:
         """Wait until everything is written."""
         await asyncio.gather(*self._writes, return_exceptions=True)
+
+    def _replace(self) -> None:
+        self._write(self._streams.replace_history(self._session, self.history.to_list()))
 
     def _append(self, said: Said) -> None:
         self._write(self._streams.append_history(self._session, said.to_dict()))

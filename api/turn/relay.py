@@ -132,8 +132,9 @@ class Relay:
             self._sink(due)
 
     def close(self) -> None:
-        """Hand out nothing more."""
+        """Hand out nothing more, and keep nothing."""
         self._is_closed = True
+        self._reorder.clear()
         for sentence in list(self._feeds):
             self.leave(sentence)
 

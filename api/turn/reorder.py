@@ -37,6 +37,10 @@ class ReorderBuffer:
             part += 1
         return part
 
+    def clear(self) -> None:
+        """Keep the place, drop what waits."""
+        self._held.clear()
+
     def push(self, chunk: Chunk) -> list[Chunk]:
         """Take one chunk; return those whose turn has come, in order."""
         part = chunk.part

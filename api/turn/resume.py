@@ -34,20 +34,22 @@ async def missed(streams: Streams, session: str, resume: Resume, joined: Place) 
     no turn, for a page that was loaded anew wants the words and not an old reply read aloud.
     """
     heard = None if resume.sentence is None or resume.part is None else (resume.sentence, resume.part)
-    due = resume.turn
+    ended: set[int] = set()
     if resume.event is not None:
         async for text in _messages(streams, session, resume.event, joined.event):
             message = json.loads(text)
-            if due is not None and message["type"] in _ENDS and message["turn"] >= due:
-                turn, due = message["turn"], message["turn"] + 1
-                if message["type"] == "tts_end":
+            if message["type"] in _ENDS and message["turn"] not in ended:
+                turn = message["turn"]
+                ended.add(turn)
+                if message["type"] == "tts_end" and resume.turn is not None and turn >= resume.turn:
                     async for item in _sound(streams, session, turn, heard if turn == resume.turn else None, joined):
                         yield item
             yield Item(text)
-    if due is not None and joined.position is not None:
-        for turn in range(due, joined.position[0] + 1):
-            async for item in _sound(streams, session, turn, heard if turn == resume.turn else None, joined):
-                yield item
+    if resume.turn is not None and joined.position is not None:
+        for turn in range(resume.turn, joined.position[0] + 1):
+            if turn not in ended:
+                async for item in _sound(streams, session, turn, heard if turn == resume.turn else None, joined):
+                    yield item
 
 
 async def _messages(streams: Streams, session: str, after: str, until: int) -> AsyncIterator[str]:

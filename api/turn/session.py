@@ -87,6 +87,8 @@ class Session:
 
     def emit(self, message: ServerMessage) -> None:
         """Say something to every listener, and mirror it."""
+        if self.is_closed:
+            return
         self._event += 1
         text = message.to_json(self.id, f"{self._event}-0")
         self.log.append(Item(text))
@@ -215,9 +217,9 @@ class Session:
 
     async def close(self) -> None:
         """End what runs and write what is to be kept. Nothing is said here any more."""
-        self.is_closed = True
         self._waiting.clear()
         self._cancel_current("stopped")
+        self.is_closed = True
         if self._runner:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
@@ -254,6 +256,8 @@ class Session:
             if word:
                 self.emit(word)
             return
+        if turn.is_over:
+            self._hush(turn.number, reason)
         ends, unheard = turn.cancel(reason)
         if word:
             self.emit(word)
@@ -280,11 +284,12 @@ class Session:
             self.emit(FinalTranscript(turn=waiting.turn, content=said.text, source=said.source, id=said.id))
             self.emit(TtsStop(turn=waiting.turn, reason=reason))
             self.emit(TurnState(turn=waiting.turn, state="ended", reason=reason))
-            self._clean(self._parts.streams.save_turn(self.id, waiting.turn, {"state": "ended", "sentences": "0"}))
+            self._clean(self._save_dropped(waiting.turn))
 
     def _interruptible(self, turn: int | None) -> int | None:
         if turn is None:
-            return self._current.number if self._current else self.memory.newest
+            said_last = self._waiting[-1].turn if self._waiting else self.memory.newest
+            return self._current.number if self._current else said_last
         is_known = self.memory.knows(turn) or any(waiting.turn == turn for waiting in self._waiting)
         return turn if is_known else None
 
@@ -308,6 +313,8 @@ class Session:
 
     async def save(self) -> None:
         """Keep what another process would need to go on."""
+        if self.is_closed:
+            return
         try:
             await self._parts.streams.save_session(self.id, self.fields())
         except StreamsError as error:
@@ -321,6 +328,12 @@ class Session:
                 await self._parts.streams.remember_message(self.id, message_id, turn)
         except StreamsError as error:
             log.warning("a message is not remembered: %s", error)
+
+    async def _save_dropped(self, turn: int) -> None:
+        try:
+            await self._parts.streams.save_turn(self.id, turn, {"state": "ended", "sentences": "0"})
+        except StreamsError as error:
+            log.warning("a dropped turn is not saved: %s", error)
 
     def fields(self) -> dict[str, str]:
         """What another process needs to go on with this session."""

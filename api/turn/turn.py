@@ -112,7 +112,8 @@ class Turn:
         self._start_speaking()
         self._stage.emit(TtsEnd(turn=self.number))
         await self.save("ended")
-        is_mute = bool(self.sentences) and not any(sentence.duration_ms for sentence in self.sentences)
+        asked = [sentence for sentence in self.sentences if sentence.feed and sentence.feed.attempt]
+        is_mute = bool(asked) and not any(sentence.duration_ms for sentence in asked)
         return "failed" if failure or is_mute else "complete"
 
     def cancel(self, reason: str) -> tuple[dict[str, bytes], list[str]]:
