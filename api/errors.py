@@ -93,6 +93,13 @@ class ServerBusy(ConversationError):
     retry_after_s: ClassVar[int] = 5
 
 
+class ServerRestarted(ConversationError):
+    code = "server_restarted"
+    status = 503
+    retryable = True
+    default = "The server restarted in the middle of this reply; ask again."
+
+
 class TooManyWaiting(ConversationError):
     code = "too_many_waiting"
     status = 429

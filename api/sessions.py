@@ -11,14 +11,16 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from api.characters import DEFAULT_ID, Character, find_character
-from api.errors import ServerBusy, SessionUnknown, StoreUnreachable
-from api.events import TtsStop, TurnState
+from api.errors import ServerBusy, ServerRestarted, SessionUnknown, StoreUnreachable
+from api.events import TtsEnd, TurnState, error_message
 from api.history import History
 from api.mirror import MAX_WAITING
 from api.streams import StreamsError
 from api.turn.session import Session
 from api.turn.stage import Parts
 from api.turn.timing import REFUSED, SESSIONS
+from contract import keys
+from contract.chunk import tombstone
 
 log = logging.getLogger(__name__)
 
@@ -156,9 +158,16 @@ class Sessions:
             if (await streams.load_turn(session.id, number)).get("state") not in {"running", "waiting"}:
                 continue
             log.warning("a turn was left by a process that is gone")
-            sentences = await streams.count_sentences(session.id, number)
-            await streams.save_turn(session.id, number, {"state": "ended", "sentences": str(sentences)})
-            session.emit(TtsStop(turn=number, reason="failed"))
+            count = await streams.count_sentences(session.id, number)
+            stones = {
+                keys.sentence(session.id, number, sentence): tombstone(number, sentence, 0, 0).pack()
+                for sentence in range(count)
+            }
+            await streams.end_sentences(stones)
+            await streams.save_turn(session.id, number, {"state": "ended", "sentences": str(count)})
+            session.emit(error_message(ServerRestarted(), number))
+            # Not tts_stop: what was made is still good to be heard.
+            session.emit(TtsEnd(turn=number))
             session.emit(TurnState(turn=number, state="ended", reason="failed"))
 
     def _drop_idle(self, idle_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import secrets
@@ -51,18 +52,27 @@ def say(text: str, output: str, voice: str) -> int:
         return _complain("nothing runs here that could speak; start `cueline up` in another terminal")
     if not output and not player:
         return _complain("there is nothing to play sound with; write a file: cueline say TEXT -o FILE.wav")
+    if not text.strip():
+        return _complain("there is nothing to say")
     try:
+        if output:
+            with Path(output).open("ab"):
+                pass  # better now than after everything is spoken
         stage = asyncio.run(_speak(url, text, voice))
-    except (StreamsError, OSError) as error:
+    except StreamsError as error:
         return _complain(f"the queue does not answer ({error}); is `cueline up` running?")
+    except OSError as error:
+        return _complain(f"{output} cannot be written: {error.strerror}")
     for problem in stage.problems:
         _complain(problem)
+    if not stage.pcm:
+        return _complain("nothing was spoken")
     if output:
         _write(Path(output), stage.pcm)
         sys.stdout.write(f"{output}: {bytes_to_ms(len(stage.pcm)) / 1000:.1f} s\n")
     elif player:
         _play(player, stage.pcm)
-    return 1 if stage.problems or not stage.pcm else 0
+    return 1 if stage.problems else 0
 
 
 class _Stage:
@@ -104,6 +114,8 @@ async def _speak(url: str, text: str, voice: str) -> _Stage:
     streams, stage = Streams(url), _Stage()
     inbox = Inbox(streams, secrets.token_hex(8))
     speaker = find_character(None)
+    # What goes wrong is told in the end, in words for a person.
+    logging.getLogger("api").setLevel(logging.ERROR)
     if voice:
         speaker = replace(speaker, voice=replace(speaker.voice, name=voice))
     try:

@@ -144,7 +144,7 @@ def _name_or_path(what: str) -> Callable[[str], None]:
 
 SECRETS = ("CUELINE_FLOWER_PASSWORD", "OPENROUTER_API_KEY", "OPENAI_API_KEY", "SUPABASE_KEY")
 PARSERS: dict[str, Callable[[str], None]] = {
-    "CUELINE_WORKERS": _number(1, 64),
+    "CUELINE_WORKERS": _number(0, 64),
     "CUELINE_FLOWER_PORT": _number(0, 65535),
     "CUELINE_TTS_ENGINE": _name_or_path("an engine"),
     "CUELINE_STT_ENGINE": _name_or_path("a recognizer"),

@@ -28,6 +28,10 @@ def print_voices(url: str = "") -> int:
     url = url or (run.api if run else "http://127.0.0.1:8000")
     try:
         voices = ask_voices(url, keys[0] if keys else "")
+    except urllib.error.HTTPError as error:
+        why = "it asks for a key: set CUELINE_API_KEYS" if error.code == 401 else f"HTTP {error.code}"
+        sys.stderr.write(f"cueline: {url} does not tell its voices; {why}\n")
+        return 1
     except (OSError, ValueError) as error:
         sys.stderr.write(f"cueline: {url} does not tell its voices ({error}); is `cueline up` running?\n")
         return 1

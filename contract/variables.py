@@ -12,12 +12,12 @@ VARIABLES = {
     "CUELINE_PORT": "port of the api and the page",
     "CUELINE_REDIS_URL": "your Redis; unset: `cueline up` starts its own",
     "CUELINE_DATA_DIR": "where Cueline keeps its own data",
-    "CUELINE_WORKERS": "speech workers that `cueline up` starts",
+    "CUELINE_WORKERS": "speech workers that `cueline up` starts; 0: they run elsewhere",
     "CUELINE_FLOWER_PORT": "port of Flower on loopback; 0: no Flower",
     "CUELINE_FLOWER_PASSWORD": "password of Flower's user `cueline`; unset: none, loopback only",
     "CUELINE_TTS_ENGINE": "name of an engine, or module:Class",
-    "CUELINE_STT_ENGINE": "name of a recognizer",
-    "CUELINE_WHISPER_MODEL": "name or directory of a Whisper model",
+    "CUELINE_STT_ENGINE": "name of a recognizer; not used yet",
+    "CUELINE_WHISPER_MODEL": "name or directory of a Whisper model; not used yet",
     "CUELINE_LLM_BASE_URL": "any OpenAI-compatible server",
     "CUELINE_LLM_API_KEY": "its key",
     "CUELINE_LLM_MODEL": "the model to ask for",
@@ -35,8 +35,8 @@ VARIABLES = {
 FOREIGN = {
     "OPENROUTER_API_KEY": "used when no CUELINE_LLM_* is set",
     "OPENAI_API_KEY": "used when neither CUELINE_LLM_* nor OPENROUTER_API_KEY is set",
-    "SUPABASE_URL": "conversations at rest",
-    "SUPABASE_KEY": "its key",
+    "SUPABASE_URL": "conversations at rest; not used yet",
+    "SUPABASE_KEY": "its key; not used yet",
 }
 """Variables of other programs that we understand too."""
 

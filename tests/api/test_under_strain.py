@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
+import redis
 from websockets.exceptions import ConnectionClosed
 
+from api.turn.spoken import spoken
 from api.turn.turn import MAX_REPLY_CHARS
 from tests.conftest import model_env
-from tests.fakes import FakeModelServer
+from tests.fakes import FakeModelServer, counter_pcm
 from tests.harness import Client, Stack, wait_until
 from tests.test_laws import expected_pcm
 
@@ -88,7 +90,13 @@ async def test_a_killed_api_leaves_nobody_waiting(tmp_path: Path, model: FakeMod
         async with stack.listen(session) as second:
             await second.until("session")
             await second.send(type="resume", turn=0, sentence=had.sentence, part=had.part, event=last)
+            assert (await second.until("error"))["code"] == "server_restarted"
             assert (await second.until("turn", turn=0, state="ended"))["reason"] == "failed"
+            texts = [m["text"] for m in first.messages("sentence", turn=0, state="queued")]
+            whole = b"".join(counter_pcm(spoken(text)) for text in texts)
+            assert whole.startswith(first.pcm(0) + second.pcm(0)), "what was made is heard, and nothing twice"
+            ends = [chunk.sentence for client in (first, second) for chunk in client.chunks(0) if chunk.last]
+            assert ends == sorted(set(ends))
             assert (await second.until("turn", turn=1, state="ended"))["reason"] == "failed"
             numbers = [int(m["event"].split("-")[0]) for m in second.messages() if "event" in m]
             assert numbers == sorted(set(numbers))
@@ -98,6 +106,61 @@ async def test_a_killed_api_leaves_nobody_waiting(tmp_path: Path, model: FakeMod
             assert second.pcm(2) == expected_pcm(second, 2)
     finally:
         await asyncio.to_thread(stack.stop)
+
+
+async def test_redis_that_is_full_ends_the_turn_with_a_reason(tmp_path: Path, model: FakeModelServer) -> None:
+    stack = Stack(tmp_path, env=model_env(model))
+    await asyncio.to_thread(stack.start, 1)
+    admin = redis.Redis.from_url(stack.redis_url)
+    try:
+        async with stack.listen() as client:
+            await client.ask("SAY There is room.")
+            admin.config_set("maxmemory", "1mb")
+            await client.send(type="chat", text="SAY There is none. Not even here.")
+            assert (await client.until("turn", turn=1, state="ended"))["reason"] == "failed"
+            assert {m["code"] for m in client.messages("error")} == {"queue_unreachable"}
+            assert [chunk.sentence for chunk in client.chunks(1) if chunk.last] == [0, 1]
+            await asyncio.sleep(6)  # admission looks every five seconds
+            async with stack.listen() as late:
+                assert (await late.until("error"))["code"] == "server_busy"
+            admin.config_set("maxmemory", "512mb")
+            stack.workers[0].stop()  # Celery's worker ends by itself when the broker refuses; `cueline up` restarts it
+            stack.start_worker()
+            turn = await client.ask("SAY There is room again.", timeout_s=40)
+            assert client.pcm(turn) == expected_pcm(client, turn) != b""
+    finally:
+        admin.close()
+        await asyncio.to_thread(stack.stop)
+
+
+async def test_audio_that_nobody_was_given_is_not_replayed(stack: Stack) -> None:
+    async with stack.listen() as client:
+        session = (await client.until("session"))["session_id"]
+        await client.send(type="chat", text="SAY This first one comes late. Second at once. Third one too.")
+        await client.until("sentence", state="done", sentence=1)
+        await client.send(type="interrupt")
+        await client.until("turn", state="ended")
+        given = client.pcm(0)
+    await asyncio.sleep(0.5)
+    status, body, _ = await asyncio.to_thread(stack.request, "GET", f"/api/sessions/{session}/turns/0/audio?format=pcm")
+    assert (status, body) == (200, given)
+
+
+async def test_an_interrupt_in_one_breath_with_its_message_interrupts_it(stack: Stack) -> None:
+    async with stack.listen() as client:
+        await client.send(type="chat", text="SAY The first is said slowly. And goes on slowly.")
+        await client.until("tts_start", turn=0)
+        await client.send(type="chat", text="SAY The second is said slowly. And goes on slowly.")
+        await client.send(type="interrupt")
+        await client.until("turn", turn=1, state="ended")
+        reasons = {m["turn"]: m["reason"] for m in client.messages("turn", state="ended")}
+        assert reasons == {0: "interrupted", 1: "interrupted"}
+
+
+async def test_a_reply_with_nothing_to_speak_is_complete(stack: Stack) -> None:
+    async with stack.listen() as client:
+        await client.ask("SAY 👍")
+        assert client.messages("turn", state="ended")[0]["reason"] == "complete"
 
 
 async def test_deleting_a_session_ends_it_for_all_who_listen(stack: Stack) -> None:

@@ -8,6 +8,8 @@ import sys
 import wave
 from pathlib import Path
 
+import pytest
+
 from api.turn.spoken import spoken
 from tests.fakes import counter_pcm
 from tests.harness import ROOT, Stack
@@ -39,6 +41,21 @@ def test_a_failed_sentence_is_told_and_the_rest_is_written(stack: Stack, tmp_pat
     assert "failed on this sentence" in said.stderr
     with wave.open(str(path)) as audio:
         assert audio.readframes(audio.getnframes()) == counter_pcm("It begins well.") + counter_pcm("It ends well.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["", "-o", "{}/out.wav"], "nothing to say"),
+        (["Hello.", "-o", "{}/no/such/folder.wav"], "cannot be written"),
+        (["***", "-o", "{}/out.wav"], "nothing was spoken"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(stack: Stack, tmp_path: Path, arguments: list[str], told: str) -> None:
+    said = say(tmp_path, *(part.replace("{}", str(tmp_path)) for part in arguments), redis_url=stack.redis_url)
+    assert said.returncode == 1
+    assert told in said.stderr
+    assert len(said.stderr.splitlines()) == 1
 
 
 def test_where_nothing_runs_it_says_so(tmp_path: Path) -> None:

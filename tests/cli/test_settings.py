@@ -21,7 +21,7 @@ EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text()
         ({"CUELINE_PROT": "8000"}, "CUELINE_PROT"),
         ({"CUELINE_PORT": "eighty"}, "CUELINE_PORT"),
         ({"CUELINE_PORT": "70000"}, "CUELINE_PORT"),
-        ({"CUELINE_WORKERS": "0"}, "CUELINE_WORKERS"),
+        ({"CUELINE_WORKERS": "65"}, "CUELINE_WORKERS"),
         ({"CUELINE_WORKERS": "2.5"}, "CUELINE_WORKERS"),
         ({"CUELINE_FLOWER_PORT": "-1"}, "CUELINE_FLOWER_PORT"),
         ({"CUELINE_FLOWER_PORT": "8000"}, "CUELINE_FLOWER_PORT"),
