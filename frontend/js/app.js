@@ -26,7 +26,9 @@ let stateSince = 0;
 let sessionId = null;
 let isWaitingForTurn = false;
 let wantsInterrupt = false;
+let owedInterrupt = null;
 let unconfirmed = null;
+let mostChars = Infinity;
 let sentAt = null;
 
 const handlers = {
@@ -48,7 +50,12 @@ function setState(next, speaker = '') {
   if (next !== state) stateSince = performance.now();
   state = next;
   renderState(state, speaker);
-  interruptButton.disabled = !canInterrupt(state);
+  interruptButton.disabled = !mayInterrupt();
+}
+
+/** What sounds can be cut, whether the line holds or not. */
+function mayInterrupt() {
+  return canInterrupt(state) || playingTurn !== null;
 }
 
 /** Bring the state back to what is true: someone is heard, a turn is awaited, or nothing is going on. */
@@ -56,6 +63,7 @@ function settle() {
   if (playingTurn !== null) setState(nextState(state, 'speech'), turnOf(playingTurn).playing?.character);
   else if (isWaitingForTurn || runningTurn() !== null) setState(nextState(nextState(state, 'done'), 'send'));
   else if (!isSounding() || !hasSoundToCome()) setState(nextState(state, 'done'));
+  interruptButton.disabled = !mayInterrupt();
 }
 
 function onSocketMessage({ detail: { message } }) {
@@ -66,7 +74,10 @@ function handleSession(message) {
   const isNew = sessionId !== null && (sessionId !== message.session_id || !message.resumed);
   if (isNew) beginAnew();
   sessionId = message.session_id;
+  mostChars = message.limits?.text_chars ?? Infinity;
   if (message.resumed) send(resumeMessage(newestFrame(), lastEvent(), awaitedTurn()));
+  if (owedInterrupt) send(owedInterrupt);
+  owedInterrupt = null;
   renderConnection('online', 'Online');
   showBanner('');
   if (typeof message.notice === 'string') showNotice(message.notice);
@@ -82,6 +93,7 @@ function awaitedTurn() {
 
 /** The server knows the old talk no more. */
 function beginAnew() {
+  owedInterrupt = null;
   stopHearing(Infinity);
   resetPlayer();
   forgetTurns();
@@ -199,8 +211,9 @@ function onPlaybackBegun() {
 
 function onTextGiven({ detail: { text } }) {
   unlockAudio();
-  if (isConnected()) sendText(text);
-  else showToast('Not connected. Your text stays in the box.', { code: 'not_connected' });
+  if (!isConnected()) showToast('Not connected. Your text stays in the box.', { code: 'not_connected' });
+  else if ([...text].length > mostChars) showToast(`A message has at most ${mostChars} characters.`, { code: 'text_too_long', isError: true });
+  else sendText(text);
 }
 
 async function sendText(text) {
@@ -222,14 +235,16 @@ function newId() {
 
 /** The one way to cut a reply, whoever asks for it: silence, the page, then the server with what was heard. */
 async function interrupt() {
-  if (!canInterrupt(state)) return;
+  if (!mayInterrupt()) return;
   const turn = knownTurn(playingTurn ?? newestTurn());
   const isKnown = turn && !turn.isCut && !isWaitingForTurn;
   wantsInterrupt = !isKnown;
   isWaitingForTurn = false;
   if (!isKnown) showInterrupted();
   const heard = isKnown ? await stopSpeech(turn) : null;
-  send(interruptMessage(isKnown ? turn.number : null, heard));
+  const message = interruptMessage(isKnown ? turn.number : null, heard);
+  if (isConnected()) send(message);
+  else owedInterrupt = message;
 }
 
 function onKeyDown(event) {
@@ -243,6 +258,13 @@ function onLost() {
   showBanner('Connection lost. Trying again …');
 }
 
+/** Sent again, the same words would only end the next connection too. */
+function onRefusedSize() {
+  if (!unconfirmed) return;
+  showToast('That message is too long for the server. It is back in the box.', { code: 'text_too_long', isError: true });
+  takeTextBack();
+}
+
 function onTick() {
   if (state === 'thinking') renderWaiting(state, Math.floor((performance.now() - stateSince) / 1000));
 }
@@ -252,6 +274,7 @@ function listen() {
   document.addEventListener('socket_frame', onSocketFrame);
   document.addEventListener('socket_latency', ({ detail }) => renderLatency(detail.ms));
   document.addEventListener('socket_lost', onLost);
+  document.addEventListener('socket_too_big', onRefusedSize);
   document.addEventListener('access_needed', ({ detail }) => askAccessKey(detail.wasRefused));
   document.addEventListener('access_given', ({ detail }) => useAccessKey(detail.key));
   document.addEventListener('playback_begun', onPlaybackBegun);

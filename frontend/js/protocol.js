@@ -13,7 +13,7 @@ const COMMON_FIELDS = { at: 'time?' };
 
 /** What must be there in each message from the server; a trailing ? marks what may be missing. */
 const SERVER_MESSAGES = {
-  session: { session_id: 'string', resumed: 'boolean?' },
+  session: { session_id: 'string', resumed: 'boolean?', limits: 'object?' },
   status: { status: 'string' },
   partial_transcript: { content: 'string', turn: 'count?' },
   final_transcript: { content: 'string', turn: 'count?' },

@@ -1,15 +1,18 @@
 /**
  * The line to the server: connect, come back after a loss, ping. News travels up as DOM events: socket_connecting,
- * socket_lost, socket_message {message}, socket_frame {frame}, socket_latency {ms}, access_needed {wasRefused}.
+ * socket_lost, socket_too_big, socket_message {message}, socket_frame {frame}, socket_latency {ms}, access_needed {wasRefused}.
  * Knows nothing of turns, sound or of what the page shows.
  */
 import { SUBPROTOCOL, laterEvent, parseMessage, unpackFrame } from './protocol.js';
 
 const FIRST_DELAY_MS = 500;
 const MOST_DELAY_MS = 10000;
+const MOST_EARLY_DELAY_MS = 2400;
+const EARLY_TRIES = 18;
 const DELAY_JITTER = 0.2;
 const PING_EVERY_MS = 5000;
 const MOST_UNANSWERED = 2;
+const CLOSED_TOO_BIG = 1009;
 const EVENTS_REMEMBERED = 4096;
 const STORAGE_KEY = 'cueline.session';
 
@@ -29,9 +32,9 @@ const seenEvents = new Set();
 /** Counters for the curious and for tests. */
 export const counts = { problems: {}, badFrames: 0, repeatedEvents: 0, connections: 0 };
 
-/** Milliseconds before try number `attempt` (0 is the first); chance is 0 to 1. */
+/** Milliseconds before try number `attempt` (0 is the first); chance is 0 to 1. For half a minute never more than 3 s. */
 export function retryDelayMs(attempt, chance) {
-  const delayMs = Math.min(MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
+  const delayMs = Math.min(attempt < EARLY_TRIES ? MOST_EARLY_DELAY_MS : MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
   return delayMs * (1 - DELAY_JITTER + 2 * DELAY_JITTER * chance);
 }
 
@@ -194,9 +197,10 @@ function onPingTime() {
   sendPing();
 }
 
-async function onClose() {
+async function onClose({ code }) {
   socket = null;
   hasSession = false;
+  if (code === CLOSED_TOO_BIG) announce('socket_too_big');
   if (hasOpened) retryLater();
   else await onRefused();
 }

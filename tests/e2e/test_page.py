@@ -7,7 +7,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocketRoute, expect
 
 from api.turn.spoken import spoken
 from tests.conftest import model_env
@@ -135,6 +135,65 @@ async def test_a_server_that_comes_back_is_found_without_a_reload(
         await say(page, "SAY Here again.")
         await state(page, "speaking")
         await state(page, "idle")
+    finally:
+        await asyncio.to_thread(stack.stop)
+
+
+async def test_a_message_that_is_too_long_stays_in_the_box(page: Page, stack: Stack) -> None:
+    await open_page(page, stack)
+    await say(page, "x" * 70_000)
+    await expect(page.locator("#toasts [data-code=text_too_long]")).to_contain_text("A message has at most 4000 characters")
+    assert len(await page.input_value("#text")) == 70_000
+    await say(page, "SAY It works.")
+    await state(page, "speaking")
+    await state(page, "idle")
+
+
+async def test_a_message_that_breaks_the_line_is_given_back_and_not_sent_again(page: Page, stack: Stack) -> None:
+    """A server that names no limit and closes with 1009 instead."""
+
+    def without_limit(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+        route.on_message(server.send)
+        server.on_message(lambda text: route.send(text.replace("limits", "hints") if isinstance(text, str) else text))
+
+    await page.route_web_socket(lambda url: "/ws" in url, without_limit)
+    await open_page(page, stack)
+    await say(page, "x" * 70_000)
+    await expect(page.locator("#toasts [data-code=text_too_long]")).to_be_visible()
+    await state(page, "idle")
+    assert len(await page.input_value("#text")) == 70_000
+    await say(page, "SAY It works.")
+    await state(page, "speaking")
+    await state(page, "idle")
+
+
+async def test_what_sounds_can_be_cut_while_the_server_is_away(
+    page: Page, tmp_path: Path, model: FakeModelServer
+) -> None:
+    page.expected_complaints = ("WebSocket", "ERR_CONNECTION")  # type: ignore[attr-defined]
+    stack = await asyncio.to_thread(Stack(tmp_path, env=model_env(model)).start, 1)
+    try:
+        await open_page(page, stack, "?tap=1")
+        await say(page, "SAY " + "This goes on for quite a while. " * 12)
+        await state(page, "speaking")
+        await expect(page.locator("#queue-list [data-status=ready]")).not_to_have_count(0)
+        assert stack.api
+        await asyncio.to_thread(stack.api.kill)
+        await state(page, "offline")
+        await expect(page.locator("#queue-list [data-status=playing]")).to_have_count(1)
+        await expect(page.locator("#interrupt")).to_be_enabled()
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#queue-list [data-status=playing]")).to_have_count(0)
+        await expect(page.locator("#interrupt")).to_be_disabled()
+        silent = len(await heard(page))
+        stack.start_api()
+        await state(page, "idle", timeout_s=30)
+        assert len(await heard(page)) == silent
+        await say(page, "SAY It works.")
+        await state(page, "speaking")
+        await state(page, "idle")
+        assert (await heard(page))[silent:] == counter_pcm("It works.")
     finally:
         await asyncio.to_thread(stack.stop)
 

@@ -2,9 +2,19 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { retryDelayMs } from '../../frontend/js/websocket.js';
 
-test('the wait doubles from half a second to ten', () => {
+test('the wait doubles from half a second', () => {
   const waits = [0, 1, 2, 3, 4, 5, 60].map((attempt) => retryDelayMs(attempt, 0.5));
-  assert.deepEqual(waits, [500, 1000, 2000, 4000, 8000, 10000, 10000]);
+  assert.deepEqual(waits, [500, 1000, 2000, 2400, 2400, 2400, 10000]);
+});
+
+test('for half a minute no wait is longer than 3 s', () => {
+  for (const chance of [0, 1]) {
+    for (let attempt = 0, passedMs = 0; passedMs < 30000; attempt += 1) {
+      const waitMs = retryDelayMs(attempt, chance);
+      assert.ok(waitMs <= 3000, `${waitMs} ms after ${passedMs} ms`);
+      passedMs += waitMs;
+    }
+  }
 });
 
 test('pages that lost the same server come back 20 % apart', () => {
