@@ -1,4 +1,4 @@
-"""Memory: what was said in a session and how much of it was heard, kept in Redis too. Not: turns, listeners."""
+"""Memory: what was said in a session and how much of it was heard, kept in Redis too. Not: listeners, sound."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from api.history import History, Said, heard_text
 from api.streams import Streams, StreamsError
 from api.turn.turn import Turn
+from contract.keys import MESSAGES_MAXLEN
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +22,19 @@ KEPT_TURNS = 8
 class Memory:
     """The history of one session, its newest turns, and how far the listener was in each."""
 
-    def __init__(self, streams: Streams, session: str, history: History | None = None) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        session: str,
+        history: History | None = None,
+        messages: dict[str, int] | None = None,
+    ) -> None:
         self.history = history or History()
         self._streams = streams
         self._session = session
         self._turns: OrderedDict[int, Turn] = OrderedDict()
         self._heard: dict[int, tuple[int, float]] = {}
+        self._messages = OrderedDict(messages or {})
         self._writing = asyncio.Lock()
         self._writes: set[asyncio.Task[None]] = set()
 
@@ -38,6 +46,23 @@ class Memory:
     def knows(self, turn: int) -> bool:
         """Whether a turn's sentences are remembered."""
         return turn in self._turns
+
+    def turn_of(self, message_id: str | None) -> int | None:
+        """The turn of a message that its client sends again; None for a new one."""
+        return None if message_id is None else self._messages.get(message_id)
+
+    def expect(self, turn: int, message_id: str | None) -> None:
+        """A message was taken, and will have its turn."""
+        self._write(self._streams.save_turn(self._session, turn, {"state": "waiting"}, unless_there=True))
+        if message_id is not None:
+            self._messages[message_id] = turn
+            if len(self._messages) > MESSAGES_MAXLEN:
+                self._messages.popitem(last=False)
+            self._write(self._streams.remember_message(self._session, message_id, turn))
+
+    def drop(self, turn: int) -> None:
+        """It will not be answered after all."""
+        self._write(self._streams.save_turn(self._session, turn, {"state": "ended", "sentences": "0"}))
 
     def begin(self, turn: Turn) -> list[dict[str, str]]:
         """A turn begins; returns the prompt for it."""
@@ -99,4 +124,4 @@ class Memory:
             try:
                 await work
             except StreamsError as error:
-                log.warning("the history is not saved: %s", error)
+                log.warning("a memory is not saved: %s", error)

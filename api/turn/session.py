@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,6 @@ from api.turn.stage import Parts
 from api.turn.turn import Reason, Turn
 from api.turn.utterance import Utterance
 from contract.chunk import Chunk
-from contract.keys import MESSAGES_MAXLEN
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class Session:
         self.id = session_id
         self.owner = owner
         self.character = character or find_character(None)
-        self.memory = Memory(parts.streams, session_id, history)
+        self.memory = Memory(parts.streams, session_id, history, messages)
         self.log = Log()
         self.mirror = Mirror(parts.streams, session_id, last_event)
         self.is_listening = False
@@ -78,7 +77,6 @@ class Session:
         self._event = last_event
         self._current: Turn | None = None
         self._waiting: deque[Waiting] = deque()
-        self._known: OrderedDict[str, int] = OrderedDict(messages or {})
         self._position: tuple[int, int, int] | None = None
         self._runner: asyncio.Task[None] | None = None
         self._cleaners: set[asyncio.Task[None]] = set()
@@ -148,19 +146,16 @@ class Session:
         self.used_at = time.monotonic()
         if self.is_closed:
             raise SessionUnknown
-        if utterance.id is not None and utterance.id in self._known:
-            return self._known[utterance.id]
+        if (known := self.memory.turn_of(utterance.id)) is not None:
+            return known
         if len(self._waiting) >= MAX_WAITING and queue:
             raise TooManyWaiting
         turn = self.next_turn
         self.next_turn += 1
-        if utterance.id is not None:
-            self._known[utterance.id] = turn
-            if len(self._known) > MESSAGES_MAXLEN:
-                self._known.popitem(last=False)
         impatient = [waiting for waiting in self._waiting if not waiting.is_patient]
         self._waiting.append(Waiting(turn, utterance, character or self.character, is_patient=queue))
-        self._clean(self._save_message(turn, utterance.id))
+        self._clean(self.save())
+        self.memory.expect(turn, utterance.id)
         if not queue:
             self._cancel_current("interrupted")
             self._drop_waiting(impatient, "interrupted")
@@ -284,7 +279,7 @@ class Session:
             self.emit(FinalTranscript(turn=waiting.turn, content=said.text, source=said.source, id=said.id))
             self.emit(TtsStop(turn=waiting.turn, reason=reason))
             self.emit(TurnState(turn=waiting.turn, state="ended", reason=reason))
-            self._clean(self._save_dropped(waiting.turn))
+            self.memory.drop(waiting.turn)
 
     def _interruptible(self, turn: int | None) -> int | None:
         if turn is None:
@@ -319,21 +314,6 @@ class Session:
             await self._parts.streams.save_session(self.id, self.fields())
         except StreamsError as error:
             log.warning("a session is not saved: %s", error)
-
-    async def _save_message(self, turn: int, message_id: str | None) -> None:
-        await self.save()
-        try:
-            await self._parts.streams.save_turn(self.id, turn, {"state": "waiting"}, unless_there=True)
-            if message_id is not None:
-                await self._parts.streams.remember_message(self.id, message_id, turn)
-        except StreamsError as error:
-            log.warning("a message is not remembered: %s", error)
-
-    async def _save_dropped(self, turn: int) -> None:
-        try:
-            await self._parts.streams.save_turn(self.id, turn, {"state": "ended", "sentences": "0"})
-        except StreamsError as error:
-            log.warning("a dropped turn is not saved: %s", error)
 
     def fields(self) -> dict[str, str]:
         """What another process needs to go on with this session."""
