@@ -2,10 +2,11 @@
  * The talk page: wires the socket, the player and the page together and keeps its state.
  * Knows no byte of a frame, no sample and no element that another file draws.
  */
-import { chatMessage, interruptMessage, resumeMessage } from './protocol.js';
+import { chatMessage, interruptMessage, newId, resumeMessage } from './protocol.js';
 import { canInterrupt, nextState } from './states.js';
 import { isConnected, lastEvent, send, startConnection, useAccessKey } from './websocket.js';
-import { endTurn, hasWorklets, isSounding, newestFrame, playFrame, resetPlayer, setVolume, stopTurn, unlockAudio } from './audio-player.js';
+import { endTurn, hasWorklets, isSounding, newestFrame, playFrame, resetPlayer, stopTurn, unlockAudio } from './audio-player.js';
+import { closeHeardTurn, lastHeardFrame, openHeardPlace } from './heard-place.js';
 import { playingTurn, stopHearing } from './playback.js';
 import {
   closeTurn, cutTurn, cutUnheardTurn, explainFailure, forgetTurns, hasSoundToCome, isUnheard, knownTurn, newestTurn,
@@ -13,16 +14,15 @@ import {
 } from './turns.js';
 import { renderFirstSound, renderReplyText, renderState, renderUserText, renderWaiting } from './chatui.js';
 import { askAccessKey, renderConnection, renderLatency, showBanner, showNotice, showToast } from './notices.js';
+import { allowInterrupt } from './controls.js';
 import { emptyTextBox, giveTextBack } from './text-box.js';
 
 const INTERRUPTED_MS = 200;
 const TICK_MS = 1000;
 
-const interruptButton = document.getElementById('interrupt');
-const volumeSlider = document.getElementById('volume');
-
 let state = 'offline';
 let stateSince = 0;
+let isMuted = false;
 let sessionId = null;
 let isWaitingForTurn = false;
 let wantsInterrupt = false;
@@ -46,16 +46,18 @@ const handlers = {
 };
 
 function setState(next, speaker = '') {
-  if (next === state && next !== 'speaking') return;
+  const wasMuted = isMuted;
+  isMuted = hasWorklets() && !isSounding() && hasSoundToCome();
+  if (next === state && next !== 'speaking' && isMuted === wasMuted) return;
   if (next !== state) stateSince = performance.now();
   state = next;
-  renderState(state, speaker);
-  interruptButton.disabled = !mayInterrupt();
+  renderState(state, { speaker, isMuted });
+  allowInterrupt(mayInterrupt());
 }
 
-/** What sounds can be cut, whether the line holds or not. */
+/** What sounds, or waits to, can be cut, whether the line holds or not. */
 function mayInterrupt() {
-  return canInterrupt(state) || playingTurn !== null;
+  return canInterrupt(state) || playingTurn !== null || isMuted;
 }
 
 /** Bring the state back to what is true: someone is heard, a turn is awaited, or nothing is going on. */
@@ -63,7 +65,7 @@ function settle() {
   if (playingTurn !== null) setState(nextState(state, 'speech'), turnOf(playingTurn).playing?.character);
   else if (isWaitingForTurn || runningTurn() !== null) setState(nextState(nextState(state, 'done'), 'send'));
   else if (!isSounding() || !hasSoundToCome()) setState(nextState(state, 'done'));
-  interruptButton.disabled = !mayInterrupt();
+  allowInterrupt(mayInterrupt());
 }
 
 function onSocketMessage({ detail: { message } }) {
@@ -75,7 +77,8 @@ function handleSession(message) {
   if (isNew) beginAnew();
   sessionId = message.session_id;
   mostChars = message.limits?.text_chars ?? Infinity;
-  if (message.resumed) send(resumeMessage(newestFrame(), lastEvent(), awaitedTurn()));
+  openHeardPlace(sessionId, !message.resumed);
+  if (message.resumed) sendResume();
   if (owedInterrupt) send(owedInterrupt);
   owedInterrupt = null;
   renderConnection('online', 'Online');
@@ -86,6 +89,12 @@ function handleSession(message) {
   settle();
 }
 
+/** After a reload no frame has come yet: the ear's own place says what is still to be heard. */
+function sendResume() {
+  const heard = hasWorklets() && !newestFrame() ? lastHeardFrame() : null;
+  send(resumeMessage(heard ?? newestFrame(), lastEvent(), heard ? null : awaitedTurn()));
+}
+
 /** The turn whose sound is due here, or null: one that runs, or the next one, if its message was sent. */
 function awaitedTurn() {
   return runningTurn() ?? (isWaitingForTurn ? newestTurn() + 1 : null);
@@ -94,6 +103,7 @@ function awaitedTurn() {
 /** The server knows the old talk no more. */
 function beginAnew() {
   owedInterrupt = null;
+  isWaitingForTurn = unconfirmed !== null;
   stopHearing(Infinity);
   resetPlayer();
   forgetTurns();
@@ -120,6 +130,7 @@ function startTurn(turn) {
   unconfirmed = null;
   if (wantsInterrupt) {
     cutTurn(turn, null);
+    closeHeardTurn(turn.number);
     send(interruptMessage(turn.number, null));
   }
   wantsInterrupt = false;
@@ -170,6 +181,7 @@ async function stopSpeech(turn) {
   showInterrupted();
   const heard = await stopping;
   cutTurn(turn, heard);
+  closeHeardTurn(turn.number, heard?.sentence);
   return heard;
 }
 
@@ -201,7 +213,9 @@ function takeTextBack() {
 
 function onSocketFrame({ detail: { frame } }) {
   const turn = turnOf(frame.turn, playingTurn);
-  if (playFrame(frame)) turn.hasFrames = true;
+  if (!playFrame(frame) || turn.hasFrames) return;
+  turn.hasFrames = true;
+  settle();
 }
 
 function onPlaybackBegun() {
@@ -228,11 +242,6 @@ async function sendText(text) {
   setState(nextState(state, 'send'));
 }
 
-/** Not randomUUID: a page without https has none. */
-function newId() {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join('');
-}
-
 /** The one way to cut a reply, whoever asks for it: silence, the page, then the server with what was heard. */
 async function interrupt() {
   if (!mayInterrupt()) return;
@@ -245,11 +254,6 @@ async function interrupt() {
   const message = interruptMessage(isKnown ? turn.number : null, heard);
   if (isConnected()) send(message);
   else owedInterrupt = message;
-}
-
-function onKeyDown(event) {
-  if (event.key !== 'Escape') unlockAudio();
-  else if (!event.isComposing && !document.querySelector('dialog[open]')) interrupt();
 }
 
 function onLost() {
@@ -266,7 +270,7 @@ function onRefusedSize() {
 }
 
 function onTick() {
-  if (state === 'thinking') renderWaiting(state, Math.floor((performance.now() - stateSince) / 1000));
+  if (state === 'thinking' && !isMuted) renderWaiting(state, Math.floor((performance.now() - stateSince) / 1000));
 }
 
 function listen() {
@@ -279,11 +283,9 @@ function listen() {
   document.addEventListener('access_given', ({ detail }) => useAccessKey(detail.key));
   document.addEventListener('playback_begun', onPlaybackBegun);
   document.addEventListener('playback_changed', settle);
+  document.addEventListener('audio_running', settle);
   document.addEventListener('text_given', onTextGiven);
-  document.addEventListener('keydown', onKeyDown);
-  document.addEventListener('click', unlockAudio);
-  interruptButton.addEventListener('click', interrupt);
-  volumeSlider.addEventListener('input', () => setVolume(Number(volumeSlider.value)));
+  document.addEventListener('interrupt_wanted', interrupt);
 }
 
 function init() {

@@ -1,9 +1,10 @@
 /**
  * Sound out: the audio context, the player worklet, and the order of frames. News travels up as DOM events:
  * audio_stream_start, audio_sentence_start, audio_sentence_end, audio_position, audio_underrun, audio_stream_stop,
- * audio_blocked, audio_running. Knows nothing of the socket, of text or of what the page shows.
+ * audio_blocked, audio_dropped, audio_running. Knows nothing of the socket, of text or of what the page shows.
  */
 import { judgeFrame } from './protocol.js';
+import { msHeardBefore } from './heard-place.js';
 import { SAMPLE_RATE, floatsToInt16s, msToSamples, samplesToMs } from './pcm.js';
 import { finishReply, newPolicy, newReply, noteUnderrun, observeChunk } from './jitter.js';
 
@@ -109,8 +110,8 @@ export function playFrame(frame) {
     return false;
   }
   reply = observeChunk(reply, frame.sentence, performance.now(), samplesToMs(frame.samples.length));
-  const { turn, sentence, isLast, isFailed, samples } = frame;
-  passOn({ type: 'chunk', turn, sentence, isLast, isFailed, samples });
+  const { turn, sentence, part, isLast, isFailed, samples } = frame;
+  passOn({ type: 'chunk', turn, sentence, part, isLast, isFailed, samples });
   return true;
 }
 
@@ -128,6 +129,7 @@ function passOn(entry) {
     postToWorklet(entry);
     return;
   }
+  if (held.length && held[0].turn < entry.turn) announce('audio_dropped', { turn: held[0].turn });
   held = held.filter(({ turn }) => turn === entry.turn).slice(0, MOST_HELD_FRAMES);
   held.push(entry);
   if (entry.type !== 'chunk' || context) return;
@@ -204,14 +206,16 @@ function onSentenceStarted({ turn, sentence }) {
   announce('audio_sentence_start', { turn, sentence });
 }
 
-function onSentenceEnded({ turn, sentence, samples, isFailed }) {
-  lastHeard = { turn, sentence, ms: samplesToMs(samples) };
-  announce('audio_sentence_end', { ...lastHeard, isFailed });
+function onSentenceEnded({ turn, sentence, samples, part, partSamples, isFailed }) {
+  const beforeMs = msHeardBefore(turn, sentence);
+  lastHeard = { turn, sentence, ms: beforeMs + samplesToMs(samples) };
+  announce('audio_sentence_end', { ...lastHeard, part, partMs: beforeMs + samplesToMs(partSamples), isFailed });
 }
 
-function onPosition({ turn, sentence, samples, level }) {
-  lastHeard = { turn, sentence, ms: samplesToEarMs(samples) };
-  announce('audio_position', { ...lastHeard, level });
+function onPosition({ turn, sentence, samples, part, partSamples, level }) {
+  const beforeMs = msHeardBefore(turn, sentence);
+  lastHeard = { turn, sentence, ms: beforeMs + samplesToEarMs(samples) };
+  announce('audio_position', { ...lastHeard, part, partMs: beforeMs + samplesToMs(partSamples), level });
 }
 
 function onUnderrun() {
@@ -228,7 +232,7 @@ function onDrained({ turn, underruns, pauses }) {
 
 function onStopped({ turn, sentence, samples }) {
   if (startedTurn !== null && startedTurn <= turn) startedTurn = null;
-  const heard = sentence === null ? null : { sentence, ms: Math.round(samplesToEarMs(samples)) };
+  const heard = sentence === null ? null : { sentence, ms: Math.round(msHeardBefore(turn, sentence) + samplesToEarMs(samples)) };
   waitingForStop.splice(0).forEach((resolve) => resolve(heard));
 }
 

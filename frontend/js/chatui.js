@@ -30,10 +30,10 @@ let expectedTop = 0;
 let frameRequest = 0;
 let announceTimer = 0;
 
-export function renderState(state, speaker) {
+export function renderState(state, words) {
   document.body.dataset.state = state;
   stateIcon.setAttribute('href', `#icon-${state}`);
-  stateWord.textContent = stateToWords(state, { speaker });
+  stateWord.textContent = stateToWords(state, words);
   if (state !== 'speaking') meter.style.setProperty('--level', 0);
   clearTimeout(announceTimer);
   announceTimer = setTimeout(announceState, ANNOUNCE_AFTER_MS);

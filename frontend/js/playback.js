@@ -3,6 +3,7 @@
  * News travels up as DOM events: playback_begun (the first sound of a turn), playback_changed (another sentence, or
  * none). Knows nothing of the state of the page or of what a person asks for.
  */
+import { closeHeardTurn, keepHeardPlace } from './heard-place.js';
 import { playedMessage } from './protocol.js';
 import { send } from './websocket.js';
 import { unlockAudio } from './audio-player.js';
@@ -43,6 +44,7 @@ function onPosition({ detail }) {
   if (turn.isCut || turn.playing?.number !== detail.sentence) return;
   moveSentence(turn, detail.ms);
   renderLevel(detail.level);
+  keepPlace(detail, false);
   if (detail.ms - reportedMs >= PLAYED_EVERY_MS) reportPlayed(detail);
 }
 
@@ -50,7 +52,12 @@ function onSentenceEnd({ detail }) {
   const turn = turnOf(detail.turn);
   if (turn.isCut) return;
   endSentence(turn, detail.sentence, detail.ms, detail.isFailed);
+  keepPlace(detail, true);
   if (detail.ms > 0) reportPlayed(detail);
+}
+
+function keepPlace({ turn, sentence, part, partMs }, isWhole) {
+  if (part !== null) keepHeardPlace({ turn, sentence, part, ms: Math.round(partMs), isWhole });
 }
 
 function reportPlayed({ turn, sentence, ms }) {
@@ -61,10 +68,18 @@ function reportPlayed({ turn, sentence, ms }) {
 function onStreamStop({ detail }) {
   const turn = turnOf(detail.turn);
   turn.isHeard = true;
+  if (!turn.isCut) closeHeardTurn(detail.turn);
   if (playingTurn === detail.turn) playingTurn = null;
   closeTurn(turn);
   if (playingTurn === null) showQueueOf(knownTurn(newestTurn()));
   announce('playback_changed');
+}
+
+/** A newer turn came before the page might sound: that one is never heard. */
+function onAudioDropped({ detail }) {
+  const turn = turnOf(detail.turn);
+  turn.isHeard = true;
+  closeTurn(turn);
 }
 
 function onAudioBlocked() {
@@ -87,5 +102,6 @@ document.addEventListener('audio_sentence_start', onSentenceStart);
 document.addEventListener('audio_position', onPosition);
 document.addEventListener('audio_sentence_end', onSentenceEnd);
 document.addEventListener('audio_stream_stop', onStreamStop);
+document.addEventListener('audio_dropped', onAudioDropped);
 document.addEventListener('audio_blocked', onAudioBlocked);
 document.addEventListener('audio_running', onAudioRunning);

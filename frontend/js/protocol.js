@@ -104,6 +104,11 @@ function eventToNumbers(event) {
   return [first || 0, second || 0];
 }
 
+/** Not randomUUID: a page without https has none. */
+export function newId() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join('');
+}
+
 export function chatMessage(text, id) {
   return { type: 'chat', text, id };
 }

@@ -22,8 +22,9 @@ export function canInterrupt(state) {
   return state === 'thinking' || state === 'speaking';
 }
 
-/** The state in words. seconds: how long it has lasted. */
-export function stateToWords(state, { speaker = '', seconds = 0 } = {}) {
+/** The state in words. seconds: how long it has lasted. isMuted: sound waits for a touch of the page. */
+export function stateToWords(state, { speaker = '', seconds = 0, isMuted = false } = {}) {
+  if (isMuted && state !== 'offline') return 'Sound is off – tap to go on listening';
   if (state === 'idle') return 'Ready';
   if (state === 'thinking') return seconds >= 2 ? `Thinking, ${seconds} s` : 'Thinking';
   if (state === 'speaking') return speaker ? `${speaker} is speaking` : 'Speaking';

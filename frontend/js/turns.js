@@ -2,7 +2,8 @@
  * What the page knows of each turn and its sentences, and the one place that changes a sentence's status.
  * Knows nothing of the socket or of the player: it is told what they said.
  */
-import { mergeServerState } from './states.js';
+import { wasHeardBefore } from './heard-place.js';
+import { isToCome, mergeServerState } from './states.js';
 import { closeConversation, renderCaption, renderSentence, renderTurnEnd } from './chatui.js';
 import { renderJob, renderSummary, showQueue } from './voice-queue.js';
 
@@ -47,10 +48,14 @@ export function isUnheard(turn) {
   return turn.hasFrames && !turn.isHeard && !turn.isCut;
 }
 
-/** A new session counts its turns from 0 again. */
+/** A new session counts its turns from 0 again; what was to come of the old one never will. */
 export function forgetTurns() {
+  for (const turn of turns.values()) {
+    if ([...turn.sentences.values()].some(({ status }) => isToCome(status))) cutTurn(turn, null);
+  }
   turns.clear();
   closeConversation();
+  showQueue(null, []);
   renderCaption('', 0, null);
 }
 
@@ -81,7 +86,8 @@ export function updateSentence(turn, message) {
   sentence.durationMs = message.duration_ms ?? sentence.durationMs;
   sentence.attempt = message.attempt ?? sentence.attempt;
   sentence.hasFailed = message.state === 'failed';
-  const status = mergeServerState(sentence.status, message.state);
+  const merged = mergeServerState(sentence.status, message.state);
+  const status = merged === 'ready' && wasHeardBefore(turn.number, message.sentence, false) ? 'played' : merged;
   setStatus(turn, sentence, turn.isCut ? statusAfterCut({ ...sentence, status }) : status);
 }
 
@@ -115,11 +121,12 @@ export function endSentence(turn, number, ms, isFailed) {
   setStatus(turn, sentence, isFailed || sentence.hasFailed ? 'failed' : 'played');
 }
 
-/** Nothing of the turn is to come. isKept: its sound waits until the page may make one. */
+/** Nothing of the turn is to come; only what was heard is called played. isKept: its sound waits until the page may make one. */
 export function closeTurn(turn, isKept = false) {
   turn.playing = null;
   for (const sentence of turn.sentences.values()) {
-    if (sentence.status === 'ready' && !isKept) setStatus(turn, sentence, 'played');
+    const isHeard = wasHeardBefore(turn.number, sentence.number, true);
+    if (sentence.status === 'ready' && !isKept) setStatus(turn, sentence, isHeard ? 'played' : 'skipped');
     if (sentence.status === 'queued' || sentence.status === 'synthesizing') setStatus(turn, sentence, 'skipped');
   }
   renderTurnEnd(turn.number, turn.isCut);

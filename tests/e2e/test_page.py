@@ -7,6 +7,7 @@ import base64
 from pathlib import Path
 
 import pytest
+import redis
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from api.turn.spoken import spoken
@@ -119,6 +120,41 @@ async def test_a_reload_rejoins_the_conversation(page: Page, stack: Stack) -> No
     await expect(page.locator("#transcript")).to_contain_text("And this one.")
 
 
+async def test_a_reload_goes_on_where_the_ear_was(page: Page, stack: Stack) -> None:
+    await open_page(page, stack, "?tap=1")
+    await say(page, "SAY " + " ".join(FIVE))
+    await expect(page.locator("#queue-list > li").nth(2)).to_have_attribute("data-status", "playing")
+    before = await heard(page)
+    await page.reload()
+    await expect(page.locator("#state-word")).to_contain_text("Sound is off")
+    await expect(page.locator("#queue-list [data-status=played]")).to_have_count(2)
+    await page.click("#state-word")
+    await state(page, "speaking")
+    await state(page, "idle")
+    await expect(page.locator("#queue-list [data-status=played]")).to_have_count(5)
+    after = await heard(page)
+    whole = b"".join(counter_pcm(spoken(text)) for text in FIVE)
+    assert whole.endswith(after)
+    assert len(whole) <= len(before) + len(after) + 4800
+    await page.reload()
+    await state(page, "idle")
+    await expect(page.locator("#queue-list [data-status=played]")).to_have_count(5)
+    await expect(page.locator("#state-word")).to_have_text("Ready")
+
+
+async def test_what_was_cut_stays_cut_after_a_reload(page: Page, stack: Stack) -> None:
+    await open_page(page, stack, "?tap=1")
+    await say(page, "SAY " + " ".join(FIVE))
+    await expect(page.locator("#queue-list > li").nth(1)).to_have_attribute("data-status", "playing")
+    await page.keyboard.press("Escape")
+    await state(page, "idle")
+    await page.reload()
+    await state(page, "idle")
+    await expect(page.locator("#queue-list [data-status=skipped]")).to_have_count(3)
+    await expect(page.locator("#queue-list [data-status=played]")).to_have_count(1)
+    await expect(page.locator("#state-word")).to_have_text("Ready")
+
+
 async def test_a_server_that_comes_back_is_found_without_a_reload(
     page: Page, tmp_path: Path, model: FakeModelServer
 ) -> None:
@@ -142,7 +178,8 @@ async def test_a_server_that_comes_back_is_found_without_a_reload(
 async def test_a_message_that_is_too_long_stays_in_the_box(page: Page, stack: Stack) -> None:
     await open_page(page, stack)
     await say(page, "x" * 70_000)
-    await expect(page.locator("#toasts [data-code=text_too_long]")).to_contain_text("A message has at most 4000 characters")
+    toast = page.locator("#toasts [data-code=text_too_long]")
+    await expect(toast).to_contain_text("A message has at most 4000 characters")
     assert len(await page.input_value("#text")) == 70_000
     await say(page, "SAY It works.")
     await state(page, "speaking")
@@ -194,6 +231,31 @@ async def test_what_sounds_can_be_cut_while_the_server_is_away(
         await state(page, "speaking")
         await state(page, "idle")
         assert (await heard(page))[silent:] == counter_pcm("It works.")
+    finally:
+        await asyncio.to_thread(stack.stop)
+
+
+async def test_a_talk_that_the_server_forgot_is_closed(page: Page, tmp_path: Path, model: FakeModelServer) -> None:
+    page.expected_complaints = ("WebSocket", "ERR_CONNECTION", "404")  # type: ignore[attr-defined]
+    stack = await asyncio.to_thread(Stack(tmp_path, env=model_env(model)).start, 1)
+    try:
+        await open_page(page, stack)
+        await say(page, "SAY " + "This goes on for quite a while. " * 12)
+        await state(page, "speaking")
+        assert stack.api
+        await asyncio.to_thread(stack.api.kill)
+        store = redis.Redis.from_url(stack.redis_url)
+        store.delete(*store.scan_iter("cueline:*"))
+        store.close()
+        stack.start_api()
+        await expect(page.locator("#transcript")).to_contain_text("A new conversation begins here", timeout=30000)
+        await state(page, "idle")
+        await expect(
+            page.locator("#transcript [data-status=playing], #queue-list [data-status=playing]")
+        ).to_have_count(0)
+        await expect(page.locator("#transcript .sentence:not([data-status=played])")).not_to_have_count(0)
+        await expect(page.locator("#queue-badge")).to_be_hidden()
+        await expect(page.locator("#interrupt")).to_be_disabled()
     finally:
         await asyncio.to_thread(stack.stop)
 

@@ -37,6 +37,8 @@ test('each state has its words', () => {
   assert.equal(stateToWords('speaking', { speaker: 'Ava' }), 'Ava is speaking');
   assert.equal(stateToWords('thinking', { seconds: 1 }), 'Thinking');
   assert.equal(stateToWords('thinking', { seconds: 3 }), 'Thinking, 3 s');
+  assert.match(stateToWords('thinking', { seconds: 3, isMuted: true }), /^Sound is off/);
+  assert.equal(stateToWords('offline', { isMuted: true }), 'Offline');
 });
 
 test('the server leads a sentence up to ready', () => {

@@ -2,9 +2,10 @@
  * The playout buffer: plays s16 chunks one after another, sample for sample, and tells what was heard.
  * Knows nothing of sockets, text or the page. One player to an audio context, so its state is this module's.
  *
- * In:  chunk {turn, sentence, isLast, isFailed, samples} · end {turn} (no more chunks of it)
+ * In:  chunk {turn, sentence, part, isLast, isFailed, samples} · end {turn} (no more chunks of it)
  *      stop {turn} (fade out, forget that turn and all before) · prebuffer {samples, isHolding} · reset
  * Out: sentence_started · position · sentence_ended {samples} · drained {underruns, pauses} · underrun
+ *      position and sentence_ended name the last part played to its end, and the samples up to there
  *      stopped {sentence, samples heard; sentence null if none}
  */
 import { int16ToFloat } from '../pcm.js';
@@ -166,27 +167,31 @@ function gain() {
 function enterSentence(chunk) {
   if (heard && heard.turn === chunk.turn && heard.sentence === chunk.sentence) return;
   leaveSentence(false);
-  heard = { turn: chunk.turn, sentence: chunk.sentence, samples: 0, isOpen: true, isFailed: false };
+  heard = { turn: chunk.turn, sentence: chunk.sentence, samples: 0, part: null, partSamples: 0, isOpen: true };
   if (chunk.samples.length) post({ type: 'sentence_started', turn: chunk.turn, sentence: chunk.sentence });
   untilPosition = POSITION_EVERY;
 }
 
 function finishChunk(chunk) {
   dequeue();
+  heard.part = chunk.part;
+  heard.partSamples = heard.samples;
   if (chunk.isLast) leaveSentence(chunk.isFailed);
 }
 
 function leaveSentence(isFailed) {
   if (!heard?.isOpen) return;
   heard.isOpen = false;
-  post({ type: 'sentence_ended', turn: heard.turn, sentence: heard.sentence, samples: heard.samples, isFailed: Boolean(isFailed) });
+  const { turn, sentence, samples, part, partSamples } = heard;
+  post({ type: 'sentence_ended', turn, sentence, samples, part, partSamples, isFailed: Boolean(isFailed) });
 }
 
 function reportPosition(length) {
   untilPosition -= length;
   if (untilPosition > 0) return;
   untilPosition += POSITION_EVERY;
-  post({ type: 'position', turn: heard.turn, sentence: heard.sentence, samples: heard.samples, buffered: bufferedSamples - offset, level });
+  const { turn, sentence, samples, part, partSamples } = heard;
+  post({ type: 'position', turn, sentence, samples, part, partSamples, buffered: bufferedSamples - offset, level });
   level = 0;
 }
 
