@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,17 @@ READ_TAP = """() => {
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return btoa(text);
 }"""
+
+
+@pytest.fixture
+async def mortal(page: Page, tmp_path: Path, model: FakeModelServer) -> AsyncIterator[Stack]:
+    """A stack of the test's own, to be killed; the browser may complain of that."""
+    page.expected_complaints = ("WebSocket", "ERR_CONNECTION", "404")  # type: ignore[attr-defined]
+    stack = Stack(tmp_path, env=model_env(model))
+    try:
+        yield await asyncio.to_thread(stack.start, 1)
+    finally:
+        await asyncio.to_thread(stack.stop)
 
 
 async def open_page(page: Page, stack: Stack, query: str = "") -> None:
@@ -142,6 +154,23 @@ async def test_a_reload_goes_on_where_the_ear_was(page: Page, stack: Stack) -> N
     await expect(page.locator("#state-word")).to_have_text("Ready")
 
 
+async def test_sound_that_waits_for_a_touch_can_be_cut(page: Page, stack: Stack) -> None:
+    await page.set_viewport_size({"width": 320, "height": 700})
+    await open_page(page, stack, "?tap=1")
+    await say(page, "SAY " + " ".join(FIVE))
+    await state(page, "speaking")
+    await page.reload()
+    await expect(page.locator("#state-word")).to_contain_text("Sound is off")
+    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#state-word")).to_have_text("Ready")
+    await expect(page.locator("#interrupt")).to_be_disabled()
+    await say(page, "SAY It works.")
+    await state(page, "speaking")
+    await state(page, "idle")
+    assert await heard(page) == counter_pcm("It works.")
+
+
 async def test_what_was_cut_stays_cut_after_a_reload(page: Page, stack: Stack) -> None:
     await open_page(page, stack, "?tap=1")
     await say(page, "SAY " + " ".join(FIVE))
@@ -155,31 +184,23 @@ async def test_what_was_cut_stays_cut_after_a_reload(page: Page, stack: Stack) -
     await expect(page.locator("#state-word")).to_have_text("Ready")
 
 
-async def test_a_server_that_comes_back_is_found_without_a_reload(
-    page: Page, tmp_path: Path, model: FakeModelServer
-) -> None:
-    page.expected_complaints = ("WebSocket", "ERR_CONNECTION")  # type: ignore[attr-defined]
-    stack = await asyncio.to_thread(Stack(tmp_path, env=model_env(model)).start, 1)
-    try:
-        await open_page(page, stack)
-        assert stack.api
-        await asyncio.to_thread(stack.api.kill)
-        await state(page, "offline")
-        await expect(page.locator("#banner")).to_be_visible()
-        stack.start_api()
-        await state(page, "idle", timeout_s=30)
-        await say(page, "SAY Here again.")
-        await state(page, "speaking")
-        await state(page, "idle")
-    finally:
-        await asyncio.to_thread(stack.stop)
+async def test_a_server_that_comes_back_is_found_without_a_reload(page: Page, mortal: Stack) -> None:
+    await open_page(page, mortal)
+    assert mortal.api
+    await asyncio.to_thread(mortal.api.kill)
+    await state(page, "offline")
+    await expect(page.locator("#banner")).to_be_visible()
+    mortal.start_api()
+    await state(page, "idle", timeout_s=30)
+    await say(page, "SAY Here again.")
+    await state(page, "speaking")
+    await state(page, "idle")
 
 
 async def test_a_message_that_is_too_long_stays_in_the_box(page: Page, stack: Stack) -> None:
     await open_page(page, stack)
     await say(page, "x" * 70_000)
-    toast = page.locator("#toasts [data-code=text_too_long]")
-    await expect(toast).to_contain_text("A message has at most 4000 characters")
+    await expect(page.locator("#toasts [data-code=text_too_long]")).to_contain_text("at most 4000 characters")
     assert len(await page.input_value("#text")) == 70_000
     await say(page, "SAY It works.")
     await state(page, "speaking")
@@ -205,59 +226,64 @@ async def test_a_message_that_breaks_the_line_is_given_back_and_not_sent_again(p
     await state(page, "idle")
 
 
-async def test_what_sounds_can_be_cut_while_the_server_is_away(
-    page: Page, tmp_path: Path, model: FakeModelServer
-) -> None:
-    page.expected_complaints = ("WebSocket", "ERR_CONNECTION")  # type: ignore[attr-defined]
-    stack = await asyncio.to_thread(Stack(tmp_path, env=model_env(model)).start, 1)
-    try:
-        await open_page(page, stack, "?tap=1")
-        await say(page, "SAY " + "This goes on for quite a while. " * 12)
-        await state(page, "speaking")
-        await expect(page.locator("#queue-list [data-status=ready]")).not_to_have_count(0)
-        assert stack.api
-        await asyncio.to_thread(stack.api.kill)
-        await state(page, "offline")
-        await expect(page.locator("#queue-list [data-status=playing]")).to_have_count(1)
-        await expect(page.locator("#interrupt")).to_be_enabled()
-        await page.keyboard.press("Escape")
-        await expect(page.locator("#queue-list [data-status=playing]")).to_have_count(0)
-        await expect(page.locator("#interrupt")).to_be_disabled()
-        silent = len(await heard(page))
-        stack.start_api()
-        await state(page, "idle", timeout_s=30)
-        assert len(await heard(page)) == silent
-        await say(page, "SAY It works.")
-        await state(page, "speaking")
-        await state(page, "idle")
-        assert (await heard(page))[silent:] == counter_pcm("It works.")
-    finally:
-        await asyncio.to_thread(stack.stop)
+async def test_what_sounds_can_be_cut_while_the_server_is_away(page: Page, mortal: Stack) -> None:
+    await open_page(page, mortal, "?tap=1")
+    await say(page, "SAY " + "This goes on for quite a while. " * 12)
+    await state(page, "speaking")
+    await expect(page.locator("#queue-list [data-status=ready]")).not_to_have_count(0)
+    assert mortal.api
+    await asyncio.to_thread(mortal.api.kill)
+    await state(page, "offline")
+    await expect(page.locator("#queue-list [data-status=playing]")).to_have_count(1)
+    await expect(page.locator("#interrupt")).to_be_enabled()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#queue-list [data-status=playing]")).to_have_count(0)
+    await expect(page.locator("#interrupt")).to_be_disabled()
+    silent = len(await heard(page))
+    mortal.start_api()
+    await state(page, "idle", timeout_s=30)
+    assert len(await heard(page)) == silent
+    await say(page, "SAY It works.")
+    await state(page, "speaking")
+    await state(page, "idle")
+    assert (await heard(page))[silent:] == counter_pcm("It works.")
 
 
-async def test_a_talk_that_the_server_forgot_is_closed(page: Page, tmp_path: Path, model: FakeModelServer) -> None:
-    page.expected_complaints = ("WebSocket", "ERR_CONNECTION", "404")  # type: ignore[attr-defined]
-    stack = await asyncio.to_thread(Stack(tmp_path, env=model_env(model)).start, 1)
-    try:
-        await open_page(page, stack)
-        await say(page, "SAY " + "This goes on for quite a while. " * 12)
-        await state(page, "speaking")
-        assert stack.api
-        await asyncio.to_thread(stack.api.kill)
-        store = redis.Redis.from_url(stack.redis_url)
-        store.delete(*store.scan_iter("cueline:*"))
-        store.close()
-        stack.start_api()
-        await expect(page.locator("#transcript")).to_contain_text("A new conversation begins here", timeout=30000)
-        await state(page, "idle")
-        await expect(
-            page.locator("#transcript [data-status=playing], #queue-list [data-status=playing]")
-        ).to_have_count(0)
-        await expect(page.locator("#transcript .sentence:not([data-status=played])")).not_to_have_count(0)
-        await expect(page.locator("#queue-badge")).to_be_hidden()
-        await expect(page.locator("#interrupt")).to_be_disabled()
-    finally:
-        await asyncio.to_thread(stack.stop)
+async def test_a_talk_that_the_server_forgot_is_closed(page: Page, mortal: Stack) -> None:
+    await open_page(page, mortal)
+    await say(page, "SAY " + "This goes on for quite a while. " * 12)
+    await state(page, "speaking")
+    assert mortal.api
+    await asyncio.to_thread(mortal.api.kill)
+    store = redis.Redis.from_url(mortal.redis_url)
+    store.delete(*store.scan_iter("cueline:*"))
+    store.close()
+    mortal.start_api()
+    await expect(page.locator("#transcript")).to_contain_text("A new conversation begins here", timeout=30000)
+    await state(page, "idle")
+    await expect(page.locator("#transcript [data-status=playing], #queue-list [data-status=playing]")).to_have_count(0)
+    await expect(page.locator("#transcript .sentence:not([data-status=played])")).not_to_have_count(0)
+    await expect(page.locator("#queue-badge")).to_be_hidden()
+    await expect(page.locator("#interrupt")).to_be_disabled()
+
+
+async def test_a_restart_lets_what_came_be_heard(page: Page, mortal: Stack) -> None:
+    await open_page(page, mortal, "?tap=1")
+    await say(page, "SAY 60 " + "This goes on for quite a while. " * 12)
+    await state(page, "speaking")
+    assert mortal.api
+    await asyncio.to_thread(mortal.api.kill)
+    mortal.start_api()
+    await expect(page.locator("#toasts [data-code=server_restarted]")).to_be_visible(timeout=30000)
+    await state(page, "idle", timeout_s=40)
+    await expect(page.locator("#queue-list [data-status=played]")).not_to_have_count(0)
+    await expect(
+        page.locator("#queue-list > li:not([data-status=played], [data-status=skipped], [data-status=failed])")
+    ).to_have_count(0)
+    await expect(page.locator("#queue-badge")).to_be_hidden()
+    await say(page, "SAY Here again.")
+    await state(page, "speaking")
+    await state(page, "idle")
 
 
 @pytest.mark.parametrize("width", [320, 390, 900, 1440])
