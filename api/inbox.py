@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from api.ending import end_tasks
 from api.streams import Entry, Streams, StreamsError
 from contract import keys
 
@@ -58,9 +59,7 @@ class Inbox:
 
     async def stop(self) -> None:
         """Stop listening."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
 
     def subscribe(self, subscription: Subscription) -> None:
         """Follow a stream; what is in it already comes with the next bell or pull."""

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 
+from api.ending import end_tasks
 from api.streams import Streams, StreamsError
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,7 @@ class Mirror:
     async def close(self) -> None:
         """Write what is left, then stop."""
         await self.flush()
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end_tasks(self._task)
 
     async def _write_loop(self) -> None:
         pause_s = 0.05

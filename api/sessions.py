@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from api.characters import DEFAULT_ID, Character, find_character
+from api.ending import end_tasks
 from api.errors import ServerBusy, ServerRestarted, SessionUnknown, StoreUnreachable
 from api.events import TtsEnd, TurnState, error_message
 from api.history import History
@@ -53,9 +54,7 @@ class Sessions:
 
     async def stop(self) -> None:
         """End every session's turn and write what is to be kept."""
-        if self._sweeper:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await end_tasks(self._sweeper)
         await asyncio.gather(*(session.close() for session in self._held.values()))
 
     async def create(self, owner: str, character: Character | None = None) -> Session:

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.characters import find_character
 from api.demo import NOTICE
+from api.ending import end_tasks
 from api.errors import (
     AccessDenied,
     AudioUnexpected,
@@ -116,12 +117,11 @@ class Connection:
         try:
             await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for loop in loops:
-                loop.cancel()
-            ended = await asyncio.gather(*loops, return_exceptions=True)
+            await end_tasks(*loops)
             self._session.leave(self._listener)
-        for result in ended:
-            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | RuntimeError):
+        for loop in loops:
+            result = loop.exception() if loop.done() and not loop.cancelled() else None
+            if result and not isinstance(result, WebSocketDisconnect | RuntimeError):
                 log.error("a socket broke", exc_info=result)
 
     # says

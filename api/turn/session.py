@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.characters import Character, find_character
+from api.ending import end_tasks
 from api.errors import SessionUnknown, TooManyWaiting
 from api.events import (
     FinalTranscript,
@@ -215,9 +216,7 @@ class Session:
         self._waiting.clear()
         self._cancel_current("stopped")
         self.is_closed = True
-        if self._runner:
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
+        await end_tasks(self._runner)
         await asyncio.gather(*self._cleaners, return_exceptions=True)
         await self.memory.close()
         await self.mirror.close()
