@@ -103,6 +103,8 @@ class Turn:
         """Answer; returns why the turn ended. `turn{ended}` is left to the session."""
         await self.save("running")
         failure = await self._read_reply(prompt)
+        if self.is_over:
+            return "interrupted"  # a cancel that got lost on its way here; everything has been said
         if failure:
             self._stage.emit(error_message(failure, self.number))
         self._say(is_complete=True)
@@ -169,6 +171,8 @@ class Turn:
         try:
             async with aclosing(self._parts.model.reply(prompt)) as tokens:
                 async for token in with_pauses(tokens, IDLE_FLUSH_S):
+                    if self.is_over:
+                        return None
                     if token is None:
                         self._add(buffer.idle())
                         continue
