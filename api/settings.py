@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -140,9 +139,3 @@ def read_settings() -> Settings:
         first = error.errors()[0]
         where = f"CUELINE_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
         raise SettingsError(where + str(first["msg"]).removeprefix("Value error, ")) from error
-
-
-@lru_cache(maxsize=1)
-def settings() -> Settings:
-    """The settings of this process, read once."""
-    return read_settings()
