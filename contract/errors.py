@@ -11,6 +11,11 @@ CuelineError                what a person and a program may be told
 │   ├── QueueUnreachable    the broker did not take the job
 │   ├── LogLost             the sentence's stream is gone
 │   └── SpeechCancelled     nobody wants it any more
+├── RecognitionError        a recording could not be understood
+│   ├── RecognizerFailed      the recognizer raised
+│   ├── RecognizerUnavailable it cannot be loaded here
+│   ├── RecognizerLost        every attempt fell silent
+│   └── NoRecognizer          nobody took the job
 └── ConversationError       api/errors.py: requests, sessions, the language model
 """
 
@@ -93,9 +98,44 @@ class SpeechCancelled(SpeechError):
     default = "This sentence was cancelled."
 
 
+class RecognitionError(CuelineError):
+    """A recording could not be understood."""
+
+    code = "recognition_failed"
+    default = "I did not catch that: what you said could not be recognized."
+
+
+class RecognizerFailed(RecognitionError):
+    code = "recognizer_failed"
+    default = "I did not catch that: the recognizer failed."
+
+
+class RecognizerUnavailable(RecognitionError):
+    code = "recognizer_unavailable"
+    default = "The recognizer cannot be used here."
+
+
+class RecognizerLost(RecognitionError):
+    code = "recognizer_lost"
+    retryable = True
+    default = "I did not catch that: the recognition worker stopped answering."
+
+
+class NoRecognizer(RecognitionError):
+    code = "no_recognizer"
+    retryable = True
+    default = "I did not catch that: no recognition worker is running."
+
+
 _BY_CODE: dict[str, type[SpeechError]] = {kind.code: kind for kind in SpeechError.__subclasses__()}
+_RECOGNITION: dict[str, type[RecognitionError]] = {kind.code: kind for kind in RecognitionError.__subclasses__()}
 
 
 def error_from_dict(data: dict[str, Any]) -> SpeechError:
     """Read what `to_dict` wrote; an unknown code becomes a plain SpeechError."""
     return _BY_CODE.get(str(data.get("code")), SpeechError)(str(data.get("text", "")))
+
+
+def recognition_error_from_dict(data: dict[str, Any]) -> RecognitionError:
+    """The same for what ends a recognition."""
+    return _RECOGNITION.get(str(data.get("code")), RecognitionError)(str(data.get("text", "")))

@@ -40,6 +40,9 @@ class SpeechJob:
     """Key of the stream at which the owner hears the bell."""
     from_part: int = 0
     """First part still missing in the log: an attempt after the first goes on from there."""
+    seam: int | None = None
+    """The last sample that listeners were given, if no engine can go on behind it: then the sentence is spoken from
+    its start, numbered from `from_part`, behind a fade from that sample and a short pause."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; `from_dict` is its inverse."""

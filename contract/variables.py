@@ -13,11 +13,18 @@ VARIABLES = {
     "CUELINE_REDIS_URL": "your Redis; unset: `cueline up` starts its own",
     "CUELINE_DATA_DIR": "where Cueline keeps its own data",
     "CUELINE_WORKERS": "speech workers that `cueline up` starts; 0: they run elsewhere",
+    "CUELINE_API_PROCESSES": "api processes that `cueline up` starts on one port",
     "CUELINE_FLOWER_PORT": "port of Flower on loopback; 0: no Flower",
     "CUELINE_FLOWER_PASSWORD": "password of Flower's user `cueline`; unset: none, loopback only",
     "CUELINE_TTS_ENGINE": "name of an engine, or module:Class",
-    "CUELINE_STT_ENGINE": "name of a recognizer; not used yet",
-    "CUELINE_WHISPER_MODEL": "name or directory of a Whisper model; not used yet",
+    "CUELINE_STT_ENGINE": "name of a recognizer, or module:Class; unset: this server does not listen",
+    "CUELINE_STT_LANGUAGE": "language that is spoken to the server; unset: found out from what is said",
+    "CUELINE_STT_BASE_URL": "any OpenAI-compatible transcription server, for the recognizer openai_audio",
+    "CUELINE_STT_API_KEY": "its key",
+    "CUELINE_STT_MODEL": "the model to ask it for",
+    "CUELINE_WHISPER_MODEL": "name or directory of a Whisper model",
+    "CUELINE_WHISPER_DEVICE": "where Whisper runs: auto, cpu or cuda",
+    "CUELINE_WHISPER_COMPUTE_TYPE": "how Whisper calculates, say int8 or float16",
     "CUELINE_LLM_BASE_URL": "any OpenAI-compatible server",
     "CUELINE_LLM_API_KEY": "its key",
     "CUELINE_LLM_MODEL": "the model to ask for",
@@ -29,14 +36,15 @@ VARIABLES = {
     "CUELINE_ALLOW_OPEN": "1: listen beyond loopback without keys, for networks you trust",
     "CUELINE_MAX_SESSIONS": "sessions held at once before new ones are refused",
     "CUELINE_MAX_LISTENERS": "sockets held at once before new ones are refused",
+    "CUELINE_LISTENER_GRACE_S": "seconds a reply goes on when its last listener has gone",
     "CUELINE_LOG_LEVEL": "debug, info, warning or error",
 }
 
 FOREIGN = {
     "OPENROUTER_API_KEY": "used when no CUELINE_LLM_* is set",
     "OPENAI_API_KEY": "used when neither CUELINE_LLM_* nor OPENROUTER_API_KEY is set",
-    "SUPABASE_URL": "conversations at rest; not used yet",
-    "SUPABASE_KEY": "its key; not used yet",
+    "SUPABASE_URL": "your Supabase project; unset: conversations are kept in a file in CUELINE_DATA_DIR",
+    "SUPABASE_KEY": "the secret key of that project",
 }
 """Variables of other programs that we understand too."""
 

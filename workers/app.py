@@ -1,12 +1,10 @@
 """The Celery app that workers and Flower are started with. Not: the tasks themselves, which it only names."""
 
-import warnings
-
 from celery import Celery
-from celery.exceptions import CPendingDeprecationWarning
 
-# Said at every loss of the connection, about a default that celeryconfig.py has decided on.
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+from workers import broker_guard, pool_guard
 
+broker_guard.install()
+pool_guard.install()
 app = Celery("cueline", include=["workers.tasks"])
 app.config_from_object("celeryconfig")

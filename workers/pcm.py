@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import soxr
 
-from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
+from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, ms_to_bytes
 from contract.chunk import MAX_PARTS, part_size
+
+FADE_SAMPLES = SAMPLE_RATE_HZ * 5 // 1000
+SEAM_PAUSE_MS = 80
+"""Long enough to be heard as a new start, short enough not to be taken for its end."""
 
 
 class Resampler:
@@ -41,14 +45,28 @@ class Resampler:
         return bytes(np.clip(resampled, -32_768, 32_767).astype("<i2").tobytes())
 
 
-def grid(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
-    """Cut blocks of any size into (part, pcm, last) on the grid of `contract.chunk`.
+def seamed(blocks: Iterable[bytes], last_sample: int) -> Iterator[bytes]:
+    """A start that may follow any sound: `last_sample` fades out, a short pause, then the blocks fade in."""
+    rising = np.linspace(0, 1, FADE_SAMPLES, endpoint=False)
+    falling = np.rint(last_sample * (1 - rising)).astype("<i2")
+    yield bytes(falling.tobytes()) + bytes(ms_to_bytes(SEAM_PAUSE_MS))
+    faded = 0
+    for block in blocks:
+        samples = np.frombuffer(block, "<i2").astype(np.float64)
+        slope = rising[faded : faded + len(samples)]
+        samples[: len(slope)] *= slope
+        faded += len(slope)
+        yield bytes(np.rint(samples).astype("<i2").tobytes())
+
+
+def grid(blocks: Iterable[bytes], first: int = 0) -> Iterator[tuple[int, bytes, bool]]:
+    """Cut blocks of any size into (part, pcm, last) on the grid of `contract.chunk`, from part `first` on.
 
     A full part leaves at once, without waiting to learn whether it was the last; so a sentence that ends
-    exactly on the grid ends with an empty part. `last` is true exactly once, part 0 if there is no audio.
+    exactly on the grid ends with an empty part. `last` is true exactly once, part `first` if there is no audio.
     What goes beyond `MAX_PARTS`, and half a sample at the very end, is cut off. The caller closes `blocks`.
     """
-    part, held = 0, bytearray()
+    part, held = first, bytearray()
     for block in blocks:
         held += block
         while len(held) >= (size := part_size(part)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,6 +15,13 @@ class WorkerSettings(BaseSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     tts_engine: str = "espeak"
+    stt_engine: str = "whisper"
+    stt_base_url: str = ""
+    stt_api_key: str = Field("", repr=False)
+    stt_model: str = "whisper-1"
+    whisper_model: str = "small"
+    whisper_device: str = "auto"
+    whisper_compute_type: str = "default"
     log_level: str = "info"
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -23,10 +23,10 @@ from redis.retry import Retry
 from contract import keys
 from contract.chunk import Chunk
 from contract.errors import LogLost, QueueUnreachable, SpeechCancelled, SpeechError
-from contract.job import SpeechJob
+from contract.job import QUEUES, SpeechJob
 
 CLAIM_SEQ, FIRST_PART_SEQ = 1, 2
-BEAT_S = 0.1
+BEAT_S = 0.05
 """A running job that has nothing to say tells its owner that it lives, so that silence means death."""
 BACKLOG_PARTS = 64
 """Parts that wait for Redis before the engine has to."""
@@ -68,12 +68,13 @@ class SentenceLog:
         self._has_sent_chunk = False
         self._loop: Future[None] | None = None
 
-    def claim(self) -> bool:
-        """Take the job; False if it is stale, doubled, cancelled or its stream is gone.
+    def claim(self, *, is_repeatable: bool) -> bool:
+        """Take the job; False if it is stale, doubled, cancelled or its stream is gone. The owner has to know whether
+        another attempt could make the same samples.
 
         Raises: QueueUnreachable.
         """
-        claim = _Write(CLAIM_SEQ, {"c": self._worker.encode()})
+        claim = _Write(CLAIM_SEQ, {"c": self._worker.encode(), "r": b"1" if is_repeatable else b"0"})
         try:
             accepted = self._send([claim])[0]
         except RedisError as error:
@@ -208,13 +209,33 @@ class SentenceLog:
         pipe.xadd(self._job.inbox, note, maxlen=keys.INBOX_MAXLEN, approximate=True, nomkstream=True)
 
 
-class SignOfLife:
-    """Says every second that this process takes jobs, and what its engine can speak."""
+def count_waiting(redis: Redis, queues: Iterable[str] = QUEUES) -> int:
+    """Messages that a worker could take now; 0 as well when Redis is away or refuses what a worker has to write."""
+    pipe = redis.pipeline(transaction=False)
+    pipe.set(keys.PROBE, b"", ex=keys.WORKER_LIFETIME_S)
+    for name in queues:
+        pipe.llen(name)
+    try:
+        _, *lengths = pipe.execute()
+    except RedisError:
+        return 0
+    return sum(lengths)
 
-    def __init__(self, redis: Redis, name: str, announcement: Callable[[], dict[str, Any]]) -> None:
+
+class SignOfLife:
+    """Says every second that this process takes jobs, and what its engine can speak or hear."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        name: str,
+        announcement: Callable[[], dict[str, Any]],
+        kind: Literal["worker", "recognizer"] = "worker",
+    ) -> None:
         self._redis = redis
         self._name = name
-        self._key = keys.worker(name)
+        self._key = keys.worker(name) if kind == "worker" else keys.recognizer(name)
+        self._known = keys.WORKERS if kind == "worker" else keys.RECOGNIZERS
         self._announcement = announcement
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="sign-of-life", daemon=True)
@@ -232,11 +253,10 @@ class SignOfLife:
             return  # it expires by itself
 
     def _loop(self) -> None:
-        value = json.dumps(self._announcement())
         while True:
             with suppress(RedisError):  # said again in a second
-                self._redis.set(self._key, value, ex=keys.WORKER_LIFETIME_S)
-                self._redis.sadd(keys.WORKERS, self._name)
-                self._redis.expire(keys.WORKERS, keys.SESSION_LIFETIME_S)
+                self._redis.set(self._key, json.dumps(self._announcement()), ex=keys.WORKER_LIFETIME_S)
+                self._redis.sadd(self._known, self._name)
+                self._redis.expire(self._known, keys.SESSION_LIFETIME_S)
             if self._end.wait(1.0):
                 return

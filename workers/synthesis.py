@@ -8,9 +8,9 @@ from contextlib import closing
 from typing import Protocol
 
 from contract.chunk import Chunk
-from contract.errors import EngineFailed, LogLost, SpeechCancelled, SpeechError, VoiceUnknown
+from contract.errors import EngineFailed, LogLost, QueueUnreachable, SpeechCancelled, SpeechError, VoiceUnknown
 from contract.job import SpeechJob
-from workers.pcm import grid
+from workers.pcm import grid, seamed
 from workers.tts.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Log(Protocol):
     """Where chunks go; `workers.streams.SentenceLog` in production."""
 
-    def claim(self) -> bool: ...
+    def claim(self, *, is_repeatable: bool) -> bool: ...
     def append(self, chunk: Chunk) -> None: ...
     def fail(self, error: SpeechError, after_part: int) -> None: ...
     def raise_if_stopped(self) -> None: ...
@@ -27,12 +27,17 @@ class Log(Protocol):
 
 
 def speak(job: SpeechJob, engine: Engine, sentence_log: Log) -> str:
-    """Speak `job` into its log and say in one word how it went: spoken, stale, cancelled, lost or failed.
+    """Speak `job` into its log and say in one word how it went: spoken, stale, unreachable, cancelled, lost or
+    failed.
 
     A failure of the engine is written to the log, never raised: the owner of the turn decides what follows.
     """
-    if not sentence_log.claim():
-        return "stale"
+    try:
+        if not sentence_log.claim(is_repeatable=engine.repeatable):
+            return "stale"
+    except QueueUnreachable as error:
+        log.warning("a job cannot be claimed: %s", error.text)
+        return "unreachable"
     part = job.from_part
     try:
         for part, pcm, last in _parts(job, engine):
@@ -63,8 +68,12 @@ def _parts(job: SpeechJob, engine: Engine) -> Iterator[tuple[int, bytes, bool]]:
     """The parts that are still missing; the last one always comes, even if this attempt turned out shorter."""
     if job.voice.engine not in {"", engine.name}:
         raise VoiceUnknown(f"This worker speaks with {engine.name}, not with {job.voice.engine}.")
-    part = -1
     blocks = engine.speak(job.text, job.voice, job.seed())
+    if job.seam is not None:
+        with closing(grid(seamed(blocks, job.seam), job.from_part)) as parts:  # type: ignore[type-var]
+            yield from parts
+        return
+    part = -1
     with closing(grid(blocks)) as parts:  # type: ignore[type-var]
         for part, pcm, last in parts:
             if part >= job.from_part:

@@ -9,11 +9,13 @@ import sys
 from typing import Any
 
 from celery import Task, signals
+from celery.worker import state
 
 from contract.job import SPEAK_TASK, SpeechJob
 from workers.app import app
+from workers.idleness import IdleCheck
 from workers.settings import settings
-from workers.streams import SentenceLog, SignOfLife, connect
+from workers.streams import SentenceLog, SignOfLife, connect, count_waiting
 from workers.synthesis import speak
 from workers.tts.engine import Engine
 from workers.tts.registry import make_engine
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 _engine: Engine | None = None
 _redis = connect(settings().redis_url)
 _sign: SignOfLife | None = None
+_idle_check: IdleCheck | None = None
 _node = socket.gethostname()
 
 
@@ -66,6 +69,19 @@ def start_child(**_: Any) -> None:
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def watch_for_deafness(**_: Any) -> None:
+    """The main process is the one that listens to the queue, whatever the pool."""
+    global _idle_check
+    redis = connect(settings().redis_url)
+    _idle_check = IdleCheck(
+        lambda: count_waiting(redis),
+        lambda: not state.reserved_requests,
+        lambda: sum(state.total_count.values()),
+    )
+    _idle_check.start()
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def start_threads_worker(sender: Any, **_: Any) -> None:
     """A threads worker speaks in the main process; a prefork parent must not load the engine at all."""
     if "prefork" not in type(sender.pool).__module__:
@@ -88,5 +104,7 @@ def start_process() -> None:
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def end_process(**_: Any) -> None:
     """Nobody should count on a process that is going."""
+    if _idle_check is not None:
+        _idle_check.stop()
     if _sign is not None:
         _sign.stop()

@@ -52,6 +52,8 @@ class Engine(Protocol):
     def speak(self, text: str, voice: Voice, seed: int) -> Iterator[bytes]:
         """Yield s16le mono 24 kHz PCM, whole samples, in blocks of any size, as early as they exist.
 
+        The interpreter's lock must not be held for more than a tenth of a second on end: a worker that cannot say that
+        it lives for 0.3 s is taken for dead. A library called through ctypes, numpy or torch lets go of it.
         Closing the iterator stops the engine within one block and leaves it ready for the next sentence.
         Raises: SpeechError and nothing else.
         """

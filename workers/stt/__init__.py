@@ -1,0 +1,1 @@
+"""Recordings in, transcripts out. Knows no session, no turn, no browser."""
