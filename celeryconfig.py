@@ -5,9 +5,13 @@ import os
 from kombu import Queue
 
 from contract.job import QUEUES
+from contract.transcribe import HEARING_QUEUES
 
 broker_url = os.environ.get("CUELINE_REDIS_URL") or "redis://127.0.0.1:6379/0"
 broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+# A Redis that is full refuses like one that is gone: the worker tries again until there is room.
+broker_channel_error_retry = True
 broker_transport_options = {
     # Talk before batch, strictly: the first queue is emptied before the next is looked at.
     "queue_order_strategy": "priority",
@@ -22,7 +26,7 @@ broker_transport_options = {
     "health_check_interval": 25,
 }
 
-task_queues = [Queue(name) for name in QUEUES]
+task_queues = [Queue(name) for name in (*QUEUES, *HEARING_QUEUES)]
 task_default_queue = QUEUES[0]
 task_create_missing_queues = False
 
@@ -37,6 +41,8 @@ task_ignore_result = True
 task_acks_late = True
 task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1
+# How long a dead child's last word is waited for, in which its worker takes no other job.
+worker_lost_wait = 0.5
 worker_cancel_long_running_tasks_on_connection_loss = False
 task_soft_time_limit = 150
 task_time_limit = 180

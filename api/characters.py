@@ -20,6 +20,10 @@ class Character:
     voice: Voice
     colour: str
     """CSS colour of its avatar."""
+    greeting: str = ""
+    """How it would open a talk."""
+    is_own: bool = False
+    """Made, or changed, by its owner; the others are there from the start."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -29,7 +33,14 @@ class Character:
             "persona": self.persona,
             "voice": self.voice.to_dict(),
             "colour": self.colour,
+            "greeting": self.greeting,
+            "is_own": self.is_own,
         }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Character:
+        """Read what `to_dict` wrote."""
+        return cls(**{**data, "voice": Voice.from_dict(data["voice"])})
 
 
 _MANNER = (
@@ -61,6 +72,15 @@ CAST = {
             Voice("en-us+f2", rate=1.1, pitch=1.15, description="feminine, bright, quick"),
             "#8a4b12",
         ),
+        Character(
+            "doran",
+            "Doran",
+            "You are Doran, an old storyteller, kind and in no hurry, who makes much of small things." + _MANNER,
+            Voice(
+                "en-gb-scotland+m7", language="en-gb", rate=0.88, pitch=0.85, description="masculine, old, slow, warm"
+            ),
+            "#2d5d8a",
+        ),
     )
 }
 DEFAULT_ID = "ava"
@@ -76,3 +96,15 @@ def find_character(character_id: str | None) -> Character:
         if wanted in {character.id, character.name.casefold()}:
             return character
     raise CharacterUnknown(f"There is no character {wanted[:40]!r}.")
+
+
+class Cast:
+    """Whom an owner can talk with: here those who are there from the start, for everybody the same."""
+
+    async def find(self, owner: str, wanted: str | None) -> Character:
+        """As `find_character`, among the owner's. Raises: CharacterUnknown, StoreUnreachable."""
+        return find_character(wanted)
+
+    async def named(self, owner: str, wanted: str | None) -> Character | None:
+        """The same; None if none is asked for."""
+        return await self.find(owner, wanted) if wanted else None

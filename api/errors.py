@@ -50,10 +50,27 @@ class ListeningUnavailable(ConversationError):
     default = "This server has no recognizer: type instead."
 
 
+class AudioUnreadable(ConversationError):
+    code = "audio_unreadable"
+    default = "This is no sound file: wav, flac, ogg, opus and mp3 are."
+
+
+class AudioTooLong(ConversationError):
+    code = "audio_too_long"
+    status = 413
+    default = "The recording is too long."
+
+
 class AccessDenied(ConversationError):
     code = "access_denied"
     status = 401
     default = "This server needs an access key."
+
+
+class RouteUnknown(ConversationError):
+    code = "route_unknown"
+    status = 404
+    default = "There is nothing at this address, or not with this method."
 
 
 class SessionUnknown(ConversationError):
@@ -80,6 +97,29 @@ class CharacterUnknown(ConversationError):
     default = "There is no such character."
 
 
+class CharacterBuiltIn(ConversationError):
+    code = "character_built_in"
+    status = 409
+    default = "This character is there from the start and cannot be deleted; a change makes a copy of your own."
+
+
+class NameTaken(ConversationError):
+    code = "name_taken"
+    status = 409
+    default = "There is a character of this name already."
+
+
+class TooManyCharacters(ConversationError):
+    code = "too_many_characters"
+    status = 409
+    default = "There are too many characters; delete one first."
+
+
+class CardInvalid(ConversationError):
+    code = "card_invalid"
+    default = "This file is no character card."
+
+
 class FormatUnknown(ConversationError):
     code = "format_unknown"
     default = "There is no such audio format."
@@ -97,7 +137,21 @@ class ServerRestarted(ConversationError):
     code = "server_restarted"
     status = 503
     retryable = True
-    default = "The server restarted in the middle of this reply; ask again."
+    default = "The server restarted in the middle of this reply: what it had said is spoken, the rest is lost."
+
+
+class SessionMoved(ConversationError):
+    code = "session_moved"
+    status = 503
+    retryable = True
+    default = "This conversation goes on in another process; come back and go on where you were."
+
+
+class HolderSilent(ConversationError):
+    code = "holder_silent"
+    status = 503
+    retryable = True
+    default = "The process that holds this conversation does not answer; try again in a moment."
 
 
 class TooManyWaiting(ConversationError):
@@ -105,6 +159,14 @@ class TooManyWaiting(ConversationError):
     status = 429
     retryable = True
     default = "Too many messages are waiting in this session."
+
+
+class TooManyMessages(ConversationError):
+    code = "too_many_messages"
+    status = 429
+    retryable = True
+    default = "Too many messages at once: wait a moment."
+    retry_after_s: ClassVar[int] = 1
 
 
 class ListenerTooSlow(ConversationError):
@@ -154,3 +216,11 @@ class ReplyTooLong(ModelError):
 class ModelCut(ModelError):
     code = "model_cut"
     default = "The connection to the language model was lost in the middle of the reply."
+
+
+def error_of_code(code: str, text: str) -> ConversationError:
+    """The error that another process answered with; an unknown code becomes a plain ConversationError."""
+    kinds = [ConversationError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    return next((kind for kind in kinds if kind.code == code), ConversationError)(text)

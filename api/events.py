@@ -33,6 +33,8 @@ class Start(ClientMessage):
     type: Literal["start"]
     character: Name | None = None
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = SAMPLE_RATE_HZ
+    turn_taking: Literal["automatic", "barge_in", "push_to_talk"] = "barge_in"
+    language: Annotated[str, Field(pattern=r"^[a-z]{0,3}$")] = ""
 
 
 class Stop(ClientMessage):
@@ -138,6 +140,15 @@ class Status(ServerMessage):
     status: Literal["listening", "thinking", "speaking", "idle", "stopped"]
 
 
+class PartialTranscript(ServerMessage):
+    """What somebody is saying, as far as it is understood. Empty: it was nothing after all."""
+
+    type: Literal["partial_transcript"] = "partial_transcript"
+    content: str
+    stable: str
+    """The beginning of `content` that will hardly change."""
+
+
 class FinalTranscript(ServerMessage):
     type: Literal["final_transcript"] = "final_transcript"
     turn: int
@@ -180,6 +191,7 @@ class SentenceState(ServerMessage):
     queue_ms: float | None = None
     first_audio_ms: float | None = None
     worker: str | None = None
+    restart_ms: int | None = None
     cached: bool | None = None
 
 
@@ -203,6 +215,13 @@ class TtsStop(ServerMessage):
     reason: str
 
 
+class BargeIn(ServerMessage):
+    """What to do with a reply into which somebody speaks."""
+
+    type: Literal["barge_in"] = "barge_in"
+    state: Literal["ducked", "held", "resumed"]
+
+
 class StopAcknowledged(ServerMessage):
     type: Literal["stop_acknowledged"] = "stop_acknowledged"
     message: str
@@ -217,6 +236,11 @@ class InterruptAcknowledged(ServerMessage):
     heard: dict[str, float] | None = None
 
 
+class Saving(ServerMessage):
+    type: Literal["saving"] = "saving"
+    state: Literal["behind", "saved"]
+
+
 class ErrorMessage(ServerMessage):
     type: Literal["error"] = "error"
     code: str
@@ -225,6 +249,18 @@ class ErrorMessage(ServerMessage):
     turn: int | None = None
     sentence: int | None = None
     retry_after_s: int | None = None
+
+
+class Gap(ServerMessage):
+    """Something this listener missed can no longer be had. Told to it alone, so it has no place in the log."""
+
+    type: Literal["gap"] = "gap"
+    what: Literal["audio", "messages"]
+    message: str
+    turn: int | None = None
+    sentence: int | None = None
+    part: int | None = None
+    """With `sentence`: where the sound of the turn goes on, if it does."""
 
 
 class Pong(ServerMessage):

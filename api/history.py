@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from contract.keys import HISTORY_MAXLEN
+from contract.keys import HISTORY_CHARS, HISTORY_MAXLEN
 
-MAX_MESSAGES = 40
-MAX_CHARS = 16_000
-"""Of the past that goes into a prompt: about four thousand tokens."""
+MAX_MESSAGES = 80
+MAX_TOKENS = 4000
+"""Of the past that goes into a prompt: every small model has room for it, and a first token is not kept waiting."""
+MESSAGE_TOKENS = 4
+"""What a message costs beside its words."""
+BYTES_PER_TOKEN = 3
+"""Fewer than the usual four of English, so that no model is told too much; about right where a sign has three."""
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class History:
     def add_user(self, turn: int, text: str) -> Said:
         """The person has said something."""
         self.messages.append(Said("user", text, turn))
-        del self.messages[:-HISTORY_MAXLEN]
+        self._bound()
         return self.messages[-1]
 
     def set_reply(self, turn: int, text: str, character: str) -> Said | None:
@@ -49,18 +53,32 @@ class History:
         # Turns are numbered in the order in which they were asked, and a reply belongs behind its question.
         place = next((i for i, said in enumerate(self.messages) if said.turn > turn), len(self.messages))
         self.messages.insert(place, reply)
+        self._bound()
         return reply
+
+    def _bound(self) -> None:
+        del self.messages[:-HISTORY_MAXLEN]
+        room, kept = HISTORY_CHARS, 0
+        for said in reversed(self.messages):
+            room -= len(said.text)
+            if room < 0:
+                break
+            kept += 1
+        del self.messages[: len(self.messages) - max(1, kept)]
 
     def clear(self) -> None:
         """Forget everything."""
         self.messages = []
 
     def prompt(self, persona: str) -> list[dict[str, str]]:
-        """Messages for the model: the persona, then as much of the end of the conversation as fits."""
+        """Messages for the model: the persona, then as much of the end of the conversation as fits.
+
+        What is older is left out, whole messages of it; the last one is always there.
+        """
         chosen: list[dict[str, str]] = []
-        room = MAX_CHARS
+        room = MAX_TOKENS
         for said in reversed(self.messages[-MAX_MESSAGES:]):
-            room -= len(said.text)
+            room -= count_tokens(said.text)
             if room < 0 and chosen:
                 break
             chosen.append({"role": said.role, "content": said.text})
@@ -71,15 +89,37 @@ class History:
         return [said.to_dict() for said in self.messages]
 
 
-def heard_text(sentences: list[tuple[str, int]], sentence: int, ms: float) -> str:
+def count_tokens(text: str) -> int:
+    """About how many tokens a message costs, whichever model is asked."""
+    return MESSAGE_TOKENS + len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN
+
+
+class Spoken(NamedTuple):
+    """One sentence as it was spoken."""
+
+    text: str
+    duration_ms: int
+    restart_ms: int = 0
+    """How much of that was said by attempts that were given up, before it was said from its start."""
+
+
+def heard_sentences(sentences: list[Spoken], sentence: int, ms: float) -> list[Spoken]:
     """What a listener heard who stopped `ms` into `sentence`: whole words, in proportion to the time.
 
-    `sentences` are (text, duration in ms) in order; a duration of 0 counts as unheard.
+    Of a sentence that was started again only the last start counts; a duration of 0 counts as unheard.
     """
-    heard = [text for text, _ in sentences[:sentence]]
+    heard = [spoken for spoken in sentences[:sentence] if spoken.text]
     if sentence < len(sentences):
-        text, duration_ms = sentences[sentence]
+        text, duration_ms, restart_ms = sentences[sentence]
+        if restart_ms < duration_ms:  # else nothing came of the restart, and what counts is what there was
+            ms, duration_ms = max(0.0, ms - restart_ms), duration_ms - restart_ms
         share = min(1.0, ms / duration_ms) if duration_ms > 0 else 0.0
         words = text.split()
-        heard.append(" ".join(words[: int(len(words) * share + 0.5)]))
-    return " ".join(part for part in heard if part)
+        if part := " ".join(words[: int(len(words) * share + 0.5)]):
+            heard.append(Spoken(part, int(duration_ms * share)))
+    return heard
+
+
+def heard_text(sentences: list[Spoken], sentence: int, ms: float) -> str:
+    """The same as one text."""
+    return " ".join(spoken.text for spoken in heard_sentences(sentences, sentence, ms))

@@ -12,17 +12,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from api.ending import end_tasks
-from api.streams import Entry, Streams, StreamsError
+from api.streams import Entry, Streams, StreamsAway, StreamsError
 from contract import keys
 
 log = logging.getLogger(__name__)
 
 BLOCK_MS = 100
-"""Short, because an answer without bells is what proves that silence is the worker's, not Redis'."""
+"""Short, so that a lost inbox is noticed; Redis itself looks at the time only ten times a second."""
+PULSE_S = 0.05
+"""How often the inbox rings at its own door: what it hears then, it would have heard of a worker."""
+PULSE_LATE_S = 0.02
+"""A pulse that comes later than this proves nothing about the time that it took."""
 KEEP_S = 20.0
 """However busy it is, the inbox is kept from expiring."""
 QUIET_PULL_S = 0.25
 """How often streams are pulled whose bell goes to another process, or to nobody any more."""
+
+INHERITED = 8
+"""Inboxes of processes that are gone; the streams themselves expire."""
 
 
 @dataclass(slots=True)
@@ -46,16 +53,29 @@ class Inbox:
         self._streams = streams
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._after = "0-0"
         self._kept_at = 0.0
+        self.name = name
         self.key = keys.inbox(name)
+        self._after = {self.key: "0-0"}
+        """Per inbox that is heard, the newest entry: our own, and those of processes whose turns went to us."""
+        self.on_note: Callable[[dict[bytes, bytes]], None] = lambda _: None
+        """Called with what another api process says."""
+        self.on_wiped: Callable[[], None] = lambda: None
+        """Called when Redis has forgotten us, and so everything."""
         self.heard_at = time.monotonic()
-        """When Redis last answered the reader: silence before that says nothing about workers."""
+        """When Redis last answered the reader."""
+        self.listened_s = 0.0
+        """A clock for silence: it goes only while bells can be rung and heard, and stands still while Redis does not
+        answer or takes nothing, while this process is late, or while both are stopped."""
+        self.refusal: StreamsError | None = None
+        """Why Redis, though it answers, takes no bell: nobody's either."""
+        self._pulse_at = time.monotonic()
 
     async def start(self) -> None:
         """Make the inbox, then listen."""
         await self._streams.make_inbox(self.key)
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._pull_quiet_ones())]
+        work = (self._listen(), self._pulse(), self._pull_quiet_ones())
+        self._tasks = [asyncio.create_task(task) for task in work]
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -73,6 +93,14 @@ class Inbox:
         if not followers:
             self._subscriptions.pop(subscription.key, None)
 
+    async def inherit(self, name: str) -> None:
+        """Hear the bells of another process too: workers ring there for jobs that it has dispatched."""
+        key = keys.inbox(name)
+        if key not in self._after:
+            self._after[key] = await self._streams.last_bell(key)
+        while len(self._after) > 1 + INHERITED:
+            self._after.pop(next(heard for heard in self._after if heard != self.key))
+
     async def pull(self, wanted: set[str]) -> None:
         """Read the given streams now and deliver what is new."""
         positions = {
@@ -84,45 +112,86 @@ class Inbox:
             self._deliver(key, entries)
 
     async def _listen(self) -> None:
-        pause_s = 0.05
+        failures = 0
         while True:
             try:
                 await self._listen_once()
-                pause_s = 0.05
+                if failures:
+                    log.warning("the inbox can be read again")
+                failures = 0
             except StreamsError as error:
-                log.warning("the inbox cannot be read: %s", error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(1.0, pause_s * 2)
+                if not failures:
+                    log.warning("the inbox cannot be read: %s", error)
+                await asyncio.sleep(min(1.0, 0.05 * 2**failures))
+                failures = min(failures + 1, 10)
 
     async def _listen_once(self) -> None:
-        bells = await self._streams.wait_for_bells(self.key, self._after, BLOCK_MS)
+        bells = await self._streams.wait_for_bells(self._after, BLOCK_MS)
         rung: set[str] = set()
-        for entry_id, fields in bells:
-            self._after = entry_id
+        for inbox, entry_id, fields in bells:
+            if inbox in self._after:
+                self._after[inbox] = entry_id
             try:
                 rung |= self._take(fields)
             except (ValueError, KeyError):
                 log.exception("a bell that makes no sense: %r", fields)
         is_due = time.monotonic() - self._kept_at > KEEP_S
         self._kept_at = time.monotonic() if is_due else self._kept_at
-        if (is_due or not bells) and await self._streams.make_inbox(self.key):
+        if (is_due or not bells) and await self._make(forget=is_due):
             # Redis forgot the inbox, and with it every bell since: start over and look everywhere once.
-            self._after = "0-0"
+            self._after = {self.key: "0-0"}
             rung = set(self._subscriptions)
+            self.on_wiped()
         if rung:
             await self.pull(rung)
         self.heard_at = time.monotonic()
 
+    async def _make(self, *, forget: bool) -> bool:
+        """Keep the inbox, without what was heard if `forget`, or make it again, which then is True."""
+        try:
+            if forget:
+                await self._streams.forget_bells(self.key, self._after[self.key])
+            return await self._streams.make_inbox(self.key)
+        except StreamsAway:
+            raise
+        except StreamsError as error:
+            # Redis takes nothing, say because its disk is full, but it answers: silence is still the workers'.
+            log.warning("the inbox cannot be kept: %s", error)
+            return False
+
     def _take(self, fields: dict[bytes, bytes]) -> set[str]:
-        """One bell: a sign of life, an entry that came with it, or the key of a stream to be pulled."""
+        """One bell: a sign of life, an entry that came with it, or the key of a stream to be pulled; or a note."""
         key = fields.get(b"k", b"").decode()
-        if b"b" in fields:
+        if b"p" in fields:
+            self._count_pulse()
+        if b"m" in fields:
+            self.on_note(fields)
+        elif b"b" in fields:
             self._beat(key, int(fields[b"b"]))
         elif b"i" in fields:
             self._deliver(key, [(fields[b"i"].decode(), fields)], is_bell=True)
         elif key:
             return {key}
         return set()
+
+    def _count_pulse(self) -> None:
+        now = time.monotonic()
+        self.listened_s += min(now - self._pulse_at, PULSE_S + PULSE_LATE_S)
+        self._pulse_at = now
+
+    async def _pulse(self) -> None:
+        """Ring while somebody is listened to."""
+        while True:
+            await asyncio.sleep(PULSE_S)
+            if not self._subscriptions:
+                continue
+            try:
+                await self._streams.ring(self.key)
+                self.refusal = None
+            except StreamsAway:
+                continue
+            except StreamsError as error:
+                self.refusal = error
 
     async def _pull_quiet_ones(self) -> None:
         while True:

@@ -14,18 +14,30 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import Access
+from api.admission import Admission
+from api.casting.characters import Characters
 from api.demo import DemoModel
-from api.errors import ConversationError, StoreUnreachable
+from api.drain import when_asked_to_end
+from api.errors import ConversationError, MessageInvalid, RouteUnknown, StoreUnreachable
 from api.inbox import Inbox
-from api.routes import characters, events, health, sessions, socket
+from api.listening.files import Files
+from api.listening.hearing import Hearing
+from api.listening.words.recognition import Recognition
+from api.notify import notify
+from api.quiet import Quiet
+from api.routes import characters, events, health, openai_audio, sessions, socket
 from api.routes.house import House
-from api.sessions import Sessions
+from api.session.neighbours import Neighbours
+from api.session.sessions import Sessions
 from api.settings import Settings, SettingsError, choose_llm, read_settings
+from api.store.archive import Archive
+from api.store.opening import open_store
 from api.streams import Streams, StreamsError
 from api.turn.dispatch import Dispatcher
 from api.turn.stage import Parts
@@ -53,9 +65,13 @@ SECURITY_HEADERS = {
 def make_app(settings: Settings | None = None) -> FastAPI:
     """The ASGI app; `uvicorn --factory api.main:make_app` starts it."""
     settings = settings or _settings_or_exit()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    # At INFO httpx2 writes every request's URL; the model's address is nobody's business in a log.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.addFilter(Quiet())
+    level = settings.log_level.upper()
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
+    # At INFO they write every request's URL: the model's address, and what somebody searches for.
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     app = FastAPI(
         title="Cueline",
@@ -72,7 +88,8 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(CuelineError, _answer_error)
     app.add_exception_handler(StreamsError, _answer_away)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    for routes in (health, sessions, events, characters, socket):
+    app.add_exception_handler(HTTPException, _answer_http)
+    for routes in (health, sessions, events, characters, socket, openai_audio):
         app.include_router(routes.router)
     app.mount("/", StaticFiles(directory=FRONTEND, html=True), name="frontend")
     return app
@@ -83,18 +100,39 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     llm = choose_llm(settings)
     streams = Streams(settings.redis_url)
-    inbox = Inbox(streams, secrets.token_hex(8))
+    name = secrets.token_hex(8)
+    inbox = Inbox(streams, name)
     dispatcher = Dispatcher(streams, inbox)
     model = OpenAIModel(llm, settings) if llm.base_url else DemoModel()
-    held = Sessions(Parts(streams, inbox, dispatcher, model), settings.max_sessions)
-    house = House(settings, llm, streams, inbox, dispatcher, held, Access(settings, streams))
+    neighbours = Neighbours(streams, inbox, name)
+    admission = Admission(streams, settings.max_listeners)
+    store = open_store(settings)
+    archive, cast = Archive(store), Characters(store)
+    held = Sessions(Parts(streams, inbox, dispatcher, model, admission, cast), neighbours, settings, archive)
+    hearing = Hearing(settings, Recognition(streams, inbox, dispatcher.envelopes))
+    access = Access(settings, streams)
+    files = Files(hearing)
+    house = House(settings, llm, streams, inbox, dispatcher, held, archive, cast, access, admission, hearing, files)
+    archive.start()
     await inbox.start()
+    await admission.start()
     await held.start()
     app.state.house = house
+
+    def drain() -> None:
+        house.is_draining = True
+        notify("STOPPING=1")
+
+    when_asked_to_end(drain)
+    notify("READY=1")
     try:
         yield
     finally:
+        await hearing.stop()
         await held.stop()
+        await cast.stop()
+        await archive.stop()
+        await admission.stop()
         await inbox.stop()
         await model.close()
         await streams.close()
@@ -139,6 +177,15 @@ async def _answer_error(_: Request, error: Exception) -> JSONResponse:
 async def _answer_away(request: Request, error: Exception) -> JSONResponse:
     log.warning("redis is away: %s", error)
     return await _answer_error(request, StoreUnreachable())
+
+
+async def _answer_http(_: Request, error: Exception) -> JSONResponse:
+    """What the framework refuses by itself, in the shape that everything else has."""
+    assert isinstance(error, HTTPException)  # noqa: S101  what the handler is registered for
+    is_lost = error.status_code in {404, 405}
+    refusal = RouteUnknown() if is_lost else MessageInvalid(f"{error.detail}.")
+    body = {"code": refusal.code, "message": refusal.text}
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 
 async def _answer_invalid(_: Request, error: Exception) -> JSONResponse:

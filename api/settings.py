@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     redis_url: str = "redis://127.0.0.1:6379/0"
+    stt_engine: str = ""
+    stt_language: str = Field("", pattern="^[a-z]{0,3}$")
+    supabase_url: str = Field("", validation_alias="SUPABASE_URL")
+    supabase_key: str = Field("", repr=False, validation_alias="SUPABASE_KEY")
     llm_base_url: str = ""
     llm_api_key: str = Field("", repr=False)
     llm_model: str = ""
@@ -42,6 +46,7 @@ class Settings(BaseSettings):
     allow_open: bool = False
     max_sessions: int = Field(1000, ge=1)
     max_listeners: int = Field(2000, ge=1)
+    listener_grace_s: float = Field(30.0, ge=0, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("api_keys", "allowed_origins", "allowed_hosts", mode="before")
@@ -68,13 +73,21 @@ class Settings(BaseSettings):
             raise ValueError("a Redis URL begins with redis://, rediss:// or unix://")
         return url
 
-    @field_validator("llm_base_url")
+    @field_validator("llm_base_url", "supabase_url")
     @classmethod
     def check_llm_url(cls, url: str) -> str:
         """Refuse what is no web address."""
         if url and urlsplit(url).scheme not in {"http", "https"}:
             raise ValueError("a server's address begins with http:// or https://")
         return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def refuse_half_a_store(self) -> Settings:
+        """A project without a key, or a key without a project."""
+        for one, other in (("supabase_url", "supabase_key"), ("supabase_key", "supabase_url")):
+            if getattr(self, one) and not getattr(self, other):
+                raise ValueError(f"{one.upper()}: is of no use without {other.upper()}")
+        return self
 
     @model_validator(mode="after")
     def refuse_open_doors(self) -> Settings:
@@ -137,5 +150,6 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        where = f"CUELINE_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        name = str(first["loc"][0]).upper() if first["loc"] else ""
+        where = f"{'' if name in variables.FOREIGN else 'CUELINE_'}{name}: " if name else ""
         raise SettingsError(where + str(first["msg"]).removeprefix("Value error, ")) from error

@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.errors import MessageInvalid
-from api.routes.house import AHeardSession, AHouse
+from api.events import Gap
+from api.routes.house import AHeardSession, AHouse, take_room
+from api.session.resume import are_events_gone
+from api.session.session import Session
 from api.streams import Streams, StreamsError
-from api.turn.session import Session
 
 router = APIRouter(prefix="/api")
 
@@ -24,7 +26,7 @@ LOOK_S = 1.0
 _ENTRY_ID = re.compile(r"\d{1,18}(-\d{1,18})?")
 
 
-@router.get("/sessions/{session_id}/events")
+@router.get("/sessions/{session_id}/events", dependencies=[Depends(take_room)])
 async def mirror(
     session: AHeardSession,
     house: AHouse,
@@ -44,15 +46,19 @@ async def mirror(
 
 async def _events(streams: Streams, session: Session, after: str) -> AsyncIterator[ServerSentEvent]:
     """Rung by the mirror where the session's turns run; looks every second for what another process wrote."""
-    while not session.is_closed:
-        more = session.mirror.next_write()
-        try:
-            found = await streams.read_events(session.id, after)
-        except StreamsError:
-            return  # the client comes back with the id of the last event it has
-        for after, text in found:
-            yield ServerSentEvent(data=text, event=json.loads(text)["type"], id=after)
-        if not found:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await more.wait()
+    try:
+        if await are_events_gone(streams, session.id, after, session.last_mirrored):
+            gap = Gap(what="messages", message="Some messages before this are gone.")
+            yield ServerSentEvent(data=gap.to_json(session.id), event=gap.type)
+        with session.reading():
+            while not session.is_closed:
+                more = session.next_write()
+                found = await streams.read_events(session.id, after)
+                for after, text in found:
+                    yield ServerSentEvent(data=text, event=json.loads(text)["type"], id=after)
+                if not found:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_S):
+                            await more.wait()
+    except StreamsError:
+        return  # the client comes back with the id of the last event it has

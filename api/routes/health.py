@@ -24,6 +24,8 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(house: AHouse) -> JSONResponse:
     """Whether a sentence could be spoken now; if not, why."""
+    if house.is_draining:
+        return _not_ready("This process is ending.")
     try:
         async with asyncio.timeout(ANSWER_S):
             workers = await house.streams.workers()
@@ -31,7 +33,16 @@ async def readyz(house: AHouse) -> JSONResponse:
         return _not_ready("Redis does not answer.")
     if not workers:
         return _not_ready("No speech worker is running yet.")
-    return JSONResponse({"status": "ready", "workers": len(workers), "model": house.llm.model or "demo"})
+    outbox = house.archive.outbox
+    return JSONResponse(
+        {
+            "status": "ready",
+            "workers": len(workers),
+            "model": house.llm.model or "demo",
+            # Talk goes on without it, so it keeps nobody away.
+            "store": f"degraded: {outbox.why_down}" if outbox.is_down else "ok",
+        }
+    )
 
 
 @router.get("/metrics")

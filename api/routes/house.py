@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,12 +10,17 @@ from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from api.access import Access
+from api.admission import Admission
+from api.casting.characters import Characters
 from api.inbox import Inbox
-from api.sessions import Sessions
+from api.listening.files import Files
+from api.listening.hearing import Hearing
+from api.session.session import Session
+from api.session.sessions import Sessions
 from api.settings import Llm, Settings
+from api.store.archive import Archive
 from api.streams import Streams
 from api.turn.dispatch import Dispatcher
-from api.turn.session import Session
 
 
 @dataclass(slots=True)
@@ -27,8 +33,14 @@ class House:
     inbox: Inbox
     dispatcher: Dispatcher
     sessions: Sessions
+    archive: Archive
+    characters: Characters
     access: Access
-    sockets: int = 0
+    admission: Admission
+    hearing: Hearing
+    files: Files
+    is_draining: bool = False
+    """Asked to end: what runs is ended or handed over, nothing new comes."""
 
 
 def find_house(connection: HTTPConnection) -> House:
@@ -48,6 +60,14 @@ async def find_listener(connection: HTTPConnection, ticket: Annotated[str | None
 
 
 AHouse = Annotated[House, Depends(find_house)]
+
+
+async def take_room(house: AHouse) -> AsyncIterator[None]:
+    """Room for a listener until its answer has been sent to the end; ServerBusy otherwise."""
+    with house.admission.listener():
+        yield
+
+
 AnOwner = Annotated[str, Depends(find_owner)]
 
 

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints, field_validator
 
-from api.characters import find_character
 from api.errors import AudioGone, FormatUnknown, TurnUnknown
+from api.events import Chat
 from api.routes.house import AHouse, AnOwner, ASession
-from api.turn.relay import replay
-from api.turn.session import Session
-from api.turn.utterance import typed
+from api.session.session import Session
+from api.store.archive import TITLE_CHARS
+from api.transcript import FORMATS
+from api.turn.replay import replay
 from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from contract.chunk import Chunk
 
@@ -26,6 +27,20 @@ class NewSession(BaseModel):
     """What a session may begin with."""
 
     character: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+class NewTitle(BaseModel):
+    """What a session shall be called."""
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS)]
+
+    @field_validator("title")
+    @classmethod
+    def refuse_what_is_no_text(cls, title: str) -> str:
+        """One line that can be written down."""
+        if not title.isprintable():
+            raise ValueError("is one line of text")
+        return title
 
 
 class NewMessage(BaseModel):
@@ -40,20 +55,42 @@ class NewMessage(BaseModel):
 @router.post("/sessions", status_code=201)
 async def create(house: AHouse, owner: AnOwner, wanted: NewSession | None = None) -> dict[str, Any]:
     """A new session."""
-    character = find_character(wanted.character) if wanted and wanted.character else None
+    character = await house.characters.find(owner, wanted.character) if wanted and wanted.character else None
     return _describe(await house.sessions.create(owner, character))
 
 
 @router.get("/sessions")
-async def list_all(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
-    """The asker's sessions."""
-    return await house.sessions.list(owner)
+async def list_all(
+    house: AHouse, owner: AnOwner, search: Annotated[str, Query(max_length=200)] = ""
+) -> list[dict[str, Any]]:
+    """The asker's sessions; with `search`, those in which that occurs."""
+    return await house.sessions.list(owner, search.strip())
 
 
 @router.get("/sessions/{session_id}")
 async def show(session: ASession) -> dict[str, Any]:
     """One session with its conversation."""
-    return _describe(session) | {"messages": session.memory.history.to_list()}
+    return _describe(session) | {"messages": await session.messages()}
+
+
+@router.patch("/sessions/{session_id}")
+async def rename(session: ASession, house: AHouse, wanted: NewTitle) -> dict[str, Any]:
+    """Give a session another title."""
+    await house.archive.rename(session.id, session.owner, wanted.title, session.character.id)
+    return _describe(session) | {"title": wanted.title}
+
+
+@router.get("/sessions/{session_id}/transcript")
+async def transcript(
+    session: ASession, house: AHouse, wanted: Annotated[str, Query(alias="format")] = "json"
+) -> Response:
+    """All that was said in a session, as a file."""
+    if wanted not in FORMATS:
+        raise FormatUnknown(f"Known formats are {', '.join(FORMATS)}.")
+    media_type, write = FORMATS[wanted]
+    conversation, messages = await house.archive.show(session.id, session.owner)
+    headers = {"Content-Disposition": f'attachment; filename="talk.{wanted}"'}
+    return Response(write(conversation, messages), media_type=media_type, headers=headers)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
@@ -66,8 +103,7 @@ async def delete(session: ASession, house: AHouse) -> Response:
 @router.post("/sessions/{session_id}/messages", status_code=202)
 async def say(session: ASession, message: NewMessage) -> dict[str, int]:
     """Chat without a socket: the text comes by SSE, the audio by the next route."""
-    character = find_character(message.character) if message.character else None
-    return {"turn": session.say(typed(message.text, message.id), character, queue=message.queue)}
+    return await session.hear(Chat(type="chat", **message.model_dump()))
 
 
 @router.get("/sessions/{session_id}/turns/{turn}/audio")
@@ -75,14 +111,16 @@ async def audio(
     session: ASession, house: AHouse, turn: int, audio_format: Annotated[str, Query(alias="format")] = "wav"
 ) -> Response:
     """A turn's audio, streamed while it is still being made, replayable until it expires."""
-    if audio_format not in _FORMATS:
-        raise FormatUnknown(f"Known formats are {', '.join(_FORMATS)}.")
+    if audio_format not in _SOUNDS:
+        raise FormatUnknown(f"Known formats are {', '.join(_SOUNDS)}.")
+    await session.look_at(turn)
     if not 0 <= turn < session.next_turn:
         raise TurnUnknown()
-    media_type, head = _FORMATS[audio_format]
-    is_whole = not session.is_live(turn)
-    chunks = replay(house.streams, session.id, turn, is_live=lambda: session.is_live(turn))
-    first = await _first_chunk(chunks)
+    media_type, head = _SOUNDS[audio_format]
+    is_whole = session.given(turn) is None
+    chunks = replay(house.streams, session.id, turn, lambda: session.given(turn))
+    with session.reading():
+        first = await _first_chunk(chunks)
     headers = {
         "Content-Disposition": f'inline; filename="turn-{turn}.{audio_format}"',
         "X-Accel-Buffering": "no",
@@ -92,7 +130,9 @@ async def audio(
         pcm = first.pcm + b"".join([chunk.pcm async for chunk in chunks])
         body = Response(head(len(pcm)) + pcm, media_type=media_type, headers=headers)
     else:
-        body = StreamingResponse(_stream(head(None) + first.pcm, chunks), media_type=media_type, headers=headers)
+        body = StreamingResponse(
+            _stream(session, head(None) + first.pcm, chunks), media_type=media_type, headers=headers
+        )
     return body
 
 
@@ -113,11 +153,12 @@ async def _first_chunk(chunks: AsyncIterator[Chunk]) -> Chunk:
     return chunk
 
 
-async def _stream(head: bytes, chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
-    yield head
-    async for chunk in chunks:
-        if chunk.pcm:
-            yield chunk.pcm
+async def _stream(session: Session, head: bytes, chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
+    with session.reading():
+        yield head
+        async for chunk in chunks:
+            if chunk.pcm:
+                yield chunk.pcm
 
 
 def _wav_head(size: int | None) -> bytes:
@@ -132,7 +173,7 @@ def _wav_head(size: int | None) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + struct.pack("<4sI", b"data", data)
 
 
-_FORMATS: dict[str, tuple[str, Callable[[int | None], bytes]]] = {
+_SOUNDS: dict[str, tuple[str, Callable[[int | None], bytes]]] = {
     "wav": ("audio/wav", _wav_head),
     "pcm": ("audio/pcm", lambda _: b""),
 }

@@ -9,24 +9,20 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from api.characters import find_character
+from api.admission import FramePace
 from api.demo import NOTICE
 from api.ending import end_tasks
 from api.errors import (
     AccessDenied,
     AudioUnexpected,
-    ListeningUnavailable,
+    ListenerTooSlow,
     MessageInvalid,
-    ServerBusy,
     SessionUnknown,
     StoreUnreachable,
 )
 from api.events import (
     AnyClientMessage,
-    Chat,
-    Interrupt,
     Ping,
-    Played,
     Pong,
     Reset,
     Resume,
@@ -38,13 +34,15 @@ from api.events import (
     error_message,
     parse_client_message,
 )
+from api.listening.ear import Ear
+from api.listening.line import Line
 from api.routes.house import House, find_house
+from api.session.listeners import Item, Listener
+from api.session.resume import Place, is_new, missed
+from api.session.session import Session
 from api.streams import StreamsError
-from api.turn.listeners import Item, Listener
-from api.turn.resume import Place, missed
-from api.turn.session import Session
-from api.turn.timing import LISTENERS, REFUSED
-from api.turn.utterance import MAX_CHARS, typed
+from api.turn.utterance import MAX_CHARS
+from contract.audio import SAMPLE_RATE_HZ
 from contract.errors import CuelineError
 
 router = APIRouter()
@@ -52,13 +50,14 @@ log = logging.getLogger(__name__)
 
 FRAMED = "cueline.v1"
 MAX_FRAME_BYTES = 65_536
-MIC_HEADER_BYTES = 8
 SEND_S = 10.0
 """A peer that takes nothing for this long is gone or will never catch up."""
 RESUME_GRACE_S = 0.5
 """A socket that comes back to a session hears nothing until it has said what it has, or this long has passed."""
 MAX_BAD = 50
-"""Messages in a row that make no sense before the socket is closed."""
+"""Messages in a row that make no sense, or come too fast, before the socket is closed."""
+PARTING_S = 2.0
+"""For a last word. Behind a full line it cannot be said: the other side then sees a line that is lost, and resumes."""
 
 TRY_AGAIN, POLICY, NORMAL = 1013, 1008, 1000
 
@@ -79,22 +78,17 @@ async def socket(websocket: WebSocket, session: str | None = None, ticket: str |
     except StreamsError:
         await _deny(websocket, 503, StoreUnreachable.default)
         return
-    is_framed = FRAMED in websocket.scope.get("subprotocols", [])
-    # Counted before the next await: those who come at the same moment are counted too.
-    house.sockets += 1
-    LISTENERS.set(house.sockets)
+    framing = FRAMED if FRAMED in websocket.scope.get("subprotocols", []) else None
     try:
-        await websocket.accept(subprotocol=FRAMED if is_framed else None)
-        if house.sockets > house.settings.max_listeners:
-            REFUSED.labels(what="listener").inc()
-            raise ServerBusy
-        found = await (house.sessions.find(session, owner) if session else house.sessions.create(owner))
-        await Connection(websocket, house, found, is_framed=is_framed, is_back=session is not None).run()
+        with house.admission.listener():
+            await websocket.accept(framing)
+            found = await (house.sessions.find(session, owner) if session else house.sessions.create(owner))
+            connection = Connection(websocket, house, found, is_framed=framing is not None, is_back=session is not None)
+            await connection.run()
     except CuelineError as error:
+        if websocket.application_state is WebSocketState.CONNECTING:
+            await websocket.accept(framing)
         await _refuse(websocket, error)
-    finally:
-        house.sockets -= 1
-        LISTENERS.set(house.sockets)
 
 
 class Connection:
@@ -110,6 +104,9 @@ class Connection:
         self._joined = Place(session.last_event, session.position)
         self._resume: asyncio.Future[Resume | None] = asyncio.get_running_loop().create_future()
         self._bad = 0
+        self._pace = FramePace()
+        self._ear: Ear | None = None
+        """Of this socket's microphone, between start and stop."""
 
     async def run(self) -> None:
         """Until either side is done."""
@@ -119,6 +116,8 @@ class Connection:
         finally:
             await end_tasks(*loops)
             self._session.leave(self._listener)
+            if self._ear:
+                self._house.hearing.let_go(self._ear.leave())
         for loop in loops:
             result = loop.exception() if loop.done() and not loop.cancelled() else None
             if result and not isinstance(result, WebSocketDisconnect | RuntimeError):
@@ -129,14 +128,17 @@ class Connection:
     async def _send_loop(self) -> None:
         try:
             await self._send_text(self._opening().to_json(self._session.id))
-            if self._is_back:
-                await self._send_missed(await self._wait_for_resume())
+            resume = await self._wait_for_resume() if self._is_back else None
+            if resume:
+                await self._send_missed(resume)
             while True:
-                await self._send_item(await self._listener.next())
+                item = await self._listener.next()
+                if not resume or is_new(item, resume, self._joined):
+                    await self._send_item(item)
         except CuelineError as error:
             await _refuse(self._websocket, error, self._session.id)
         except TimeoutError:
-            await _close(self._websocket, TRY_AGAIN, "too slow")
+            await _refuse(self._websocket, ListenerTooSlow(), self._session.id)
 
     def _opening(self) -> ServerMessage:
         return SessionOpened(
@@ -155,10 +157,8 @@ class Connection:
             return None
         return self._resume.result()
 
-    async def _send_missed(self, resume: Resume | None) -> None:
+    async def _send_missed(self, resume: Resume) -> None:
         """What the session said between the place the client names and the place this socket joined."""
-        if resume is None:
-            return
         try:
             await self._session.mirror.flush()
             async for item in missed(self._house.streams, self._session.id, resume, self._joined):
@@ -168,6 +168,8 @@ class Connection:
             await self._send_text(error_message(SessionUnknown("What you missed is gone.")).to_json(self._session.id))
 
     async def _send_item(self, item: Item) -> None:
+        if self._ear:
+            self._note_playback(self._ear, item)
         if item.chunk is None:
             await self._send_text(item.text)
         elif self._is_framed:
@@ -193,20 +195,22 @@ class Connection:
             received = await self._websocket.receive()
             if received["type"] == "websocket.disconnect":
                 return
+            text, frame = received.get("text"), received.get("bytes") or b""
             try:
-                if (text := received.get("text")) is not None:
-                    self._hear(parse_client_message(text))
+                self._pace.check(len(text or frame))
+                if text is not None:
+                    await self._hear(parse_client_message(text))
                 else:
-                    self._hear_audio(received.get("bytes") or b"")
+                    self._hear_audio(frame)
                 self._bad = 0
             except CuelineError as error:
                 self._tell(error_message(error))
                 self._bad += 1
                 if self._bad >= MAX_BAD:
-                    await _close(self._websocket, POLICY, "too many messages that make no sense")
+                    await _refuse(self._websocket, error, self._session.id, POLICY)
                     return
 
-    def _hear(self, message: AnyClientMessage) -> None:
+    async def _hear(self, message: AnyClientMessage) -> None:
         if isinstance(message, Resume):
             if self._resume.done():
                 raise MessageInvalid("resume comes first, right after the session message of a session joined again.")
@@ -214,33 +218,42 @@ class Connection:
             return
         if not self._resume.done() and not isinstance(message, Ping):
             self._resume.set_result(None)
-        self._session_hears(message)
+        if isinstance(message, Ping):
+            self._listener.tell(Pong(t=message.t).to_json(self._session.id), at_once=True)
+        elif isinstance(message, Start):
+            await self._listen(message)
+        else:
+            await self._session.hear(message)
+            if isinstance(message, Stop | Reset):
+                self._stop_listening()
 
-    def _session_hears(self, message: AnyClientMessage) -> None:
-        session = self._session
-        match message:
-            case Chat():
-                character = find_character(message.character) if message.character else None
-                session.say(typed(message.text, message.id), character, queue=message.queue)
-            case Interrupt():
-                session.interrupt(message.turn, message.heard)
-            case Stop():
-                session.stop()
-            case Reset():
-                session.stop(forget=True)
-            case Played():
-                session.played(message.turn, message.sentence, message.ms)
-            case Ping():
-                self._listener.tell(Pong(t=message.t).to_json(session.id), at_once=True)
-            case Start():
-                session.listen(find_character(message.character) if message.character else None)
-                raise ListeningUnavailable()
+    async def _listen(self, start: Start) -> None:
+        """Raises: ListeningUnavailable."""
+        await self._house.hearing.check()
+        await self._session.hear(start)
+        self._stop_listening()
+        line = Line(self._session, lambda error: self._tell(error_message(error)))
+        self._ear = self._house.hearing.open_ear(line, start)
+
+    def _stop_listening(self) -> None:
+        if self._ear:
+            self._house.hearing.let_go(self._ear.drop())
+        self._ear = None
 
     def _hear_audio(self, frame: bytes) -> None:
-        if not self._session.is_listening:
-            raise AudioUnexpected()
-        if len(frame) < MIC_HEADER_BYTES or (len(frame) - MIC_HEADER_BYTES) % 2:
-            raise MessageInvalid("A microphone frame is 8 bytes of header and whole 16-bit samples.")
+        if self._ear is None:
+            raise AudioUnexpected
+        self._ear.hear(frame)
+
+    def _note_playback(self, ear: Ear, item: Item) -> None:
+        """The speaker beside the microphone plays what this socket is sent."""
+        if item.chunk is not None:
+            ear.sounds(item.chunk.pcm, SAMPLE_RATE_HZ)
+        elif item.text.startswith('{"type":"tts_stop"'):
+            ear.hushed()
+        elif item.text.startswith('{"type":"status","status":"stopped"'):
+            # Perhaps somebody else's word: nobody is listened to any more.
+            self._stop_listening()
 
 
 async def _deny(websocket: WebSocket, status: int, why: str) -> None:
@@ -248,20 +261,20 @@ async def _deny(websocket: WebSocket, status: int, why: str) -> None:
     await websocket.send_denial_response(JSONResponse({"detail": why}, status_code=status))
 
 
-async def _refuse(websocket: WebSocket, error: CuelineError, session: str = "") -> None:
+async def _refuse(websocket: WebSocket, error: CuelineError, session: str = "", code: int = 0) -> None:
     """Say why, then close: come back later, or do not."""
     try:
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(PARTING_S):
             await websocket.send_text(error_message(error).to_json(session))
     except (TimeoutError, RuntimeError, WebSocketDisconnect):
         log.debug("a refused socket did not wait for the reason")
-    await _close(websocket, TRY_AGAIN if error.retryable else POLICY, error.code)
+    await _close(websocket, code or (TRY_AGAIN if error.retryable else POLICY), error.code)
 
 
 async def _close(websocket: WebSocket, code: int, why: str) -> None:
     if websocket.application_state is WebSocketState.CONNECTED:
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(PARTING_S):
                 await websocket.close(code, why)
         except (TimeoutError, RuntimeError):
             log.debug("a socket was closed by the other side")

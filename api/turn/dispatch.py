@@ -10,13 +10,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from celery import Celery
 from kombu.utils.json import dumps
 
 from api.inbox import Inbox
-from api.streams import Streams, StreamsAway, StreamsError
+from api.streams import TOP_ID, Streams, StreamsAway, StreamsError
 from api.turn.relay import SentenceFeed
 from api.turn.timing import ATTEMPTS
 from contract.chunk import tombstone
@@ -26,18 +28,20 @@ from contract.job import SPEAK_TASK, TALK_QUEUE, SpeechJob
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-SILENCE_S = 0.5
-"""A worker that speaks or lives is heard every 0.1 s; this long without a sign and it is dead or frozen."""
+SILENCE_S = 0.3
+"""A worker that speaks or lives is heard every 0.05 s; this long without a sign and it is dead or frozen.
+Counted on the inbox's clock, which stands still while nobody could be heard."""
 STALL_S = 20.0
 """A worker that lives but has made nothing for this long hangs."""
-UNCLAIMED_S = 1.5
+UNCLAIMED_S = 0.5
 """A job that nobody has claimed by then is looked after: is there a worker, is the job still in the queue?"""
 NO_WORKER_S = 8.0
 """How long a sentence waits for a worker to appear: longer than a worker's restart."""
 WAITING_S = 60.0
 """How long a sentence waits in a full queue."""
-CLAIM_S = 0.3
-"""From a job's leaving the queue to its claim, at the worst."""
+CLAIM_S = 0.5
+"""From a job's leaving the queue to its claim, at the worst; the last attempt is given `NO_WORKER_S`, for a worker
+that has just started may be loading its engine with the job in its hand."""
 REDIS_AWAY_S = 30.0
 """How long Redis may be away before sentences are given up."""
 MAX_OUTAGES = 20
@@ -64,13 +68,12 @@ class Envelopes:
         """The message that a worker reads from the queue's list in Redis."""
         # What Flower shows: who speaks, which sentence, its first words. The whole text stays out of events.
         shown = {"character": job.character, "turn": job.turn, "sentence": job.sentence, "words": job.label()}
+        return self.wrap(SPEAK_TASK, job.to_dict(), queue, shown)
+
+    def wrap(self, task: str, job: dict[str, Any], queue: str, shown: dict[str, Any]) -> str:
+        """The same for any task; `shown` is what Flower sees."""
         self._celery.send_task(
-            SPEAK_TASK,
-            kwargs={"job": job.to_dict()},
-            queue=queue,
-            argsrepr="()",
-            kwargsrepr=repr(shown),
-            producer=self._producer,
+            task, kwargs={"job": job}, queue=queue, argsrepr="()", kwargsrepr=repr(shown), producer=self._producer
         )
         message: str = dumps(self._channel._get(queue))  # type: ignore[no-untyped-call]
         return message
@@ -82,7 +85,7 @@ class Dispatcher:
     def __init__(self, streams: Streams, inbox: Inbox) -> None:
         self._streams = streams
         self._inbox = inbox
-        self._envelopes = Envelopes()
+        self.envelopes = Envelopes()
         self._workers = 0
         self._workers_asked_at = self._nobody_at = -NO_WORKER_S
 
@@ -131,6 +134,27 @@ class Dispatcher:
         await self._bury(job, feed, next_part())
         raise error
 
+    async def go_on(
+        self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
+    ) -> None:
+        """The same for a sentence that another process, which is gone, may have had spoken or begun to."""
+        try:
+            if await self._is_being_spoken(feed):
+                await self._watch(feed, "")
+                return
+        except (SpeechError, StreamsError) as failure:
+            log.warning("a sentence that was left is spoken again: %s", failure)
+        await self.speak(job, feed, opening, next_part)
+
+    async def _is_being_spoken(self, feed: SentenceFeed) -> bool:
+        """Find the newest attempt in the stream; False if no worker has claimed it, and another one may."""
+        key = feed.subscription.key
+        entries = (await self._streams.read({key: "0-0"})).get(key, [])
+        attempts = [int(entry_id.partition("-")[0]) for entry_id, _ in entries if entry_id != TOP_ID]
+        feed.attempt = feed.subscription.fence = max(attempts, default=0)
+        await self._inbox.pull({key})
+        return feed.is_complete or (feed.attempt > 0 and feed.claimed_attempt == feed.attempt)
+
     async def _attempt(
         self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
     ) -> None:
@@ -142,10 +166,28 @@ class Dispatcher:
             await self._streams.open_sentence(feed.subscription.key)
         else:
             await opening
-        feed.attempt, feed.error = attempt, None
+        feed.begin(attempt)
         if not feed.is_complete:
-            message = await self.enqueue(replace(job, attempt=attempt, from_part=next_part()))
-            await self._watch(feed, message)
+            message = await self.enqueue(await self._next_job(replace(job, attempt=attempt), feed, next_part()))
+            try:
+                await self._watch(feed, message)
+            except SpeechError:
+                if not feed.is_claimed:
+                    await self._streams.take_back(TALK_QUEUE, message)
+                raise
+
+    async def _next_job(self, job: SpeechJob, feed: SentenceFeed, from_part: int) -> SpeechJob:
+        """The job of this attempt: it goes on where the last one ended, if its samples fit there.
+
+        If they do not, the sentence starts again: unnoticed where nobody was given any of it, else behind a seam.
+        """
+        if feed.is_repeatable:
+            return replace(job, from_part=from_part)
+        if feed.forget():
+            await self._streams.restart_sentence(feed.subscription.key, job.attempt)
+            return job
+        feed.restart()
+        return replace(job, from_part=from_part, seam=feed.last_sample)
 
     async def _wait_for_redis(self) -> bool:
         """Wait until Redis answers the inbox again; False if that takes longer than `REDIS_AWAY_S` in all."""
@@ -162,43 +204,44 @@ class Dispatcher:
         Raises: StreamsError.
         """
         ATTEMPTS.labels(attempt=job.attempt).inc()
-        message = self._envelopes.write(job, TALK_QUEUE)
+        message = self.envelopes.write(job, TALK_QUEUE)
         await self._streams.enqueue(TALK_QUEUE, message)
         return message
 
     async def _watch(self, feed: SentenceFeed, message: str) -> None:
         """Wait for the end of the sentence; raise as soon as it will not come from this attempt."""
         enqueued_at = time.monotonic()
-        feed.heard_at = feed.moved_at = enqueued_at
         while not feed.is_complete:
             if feed.error:
                 raise feed.error
-            is_claimed = feed.claimed_attempt >= feed.attempt
             feed.changed.clear()
-            try:
-                silent_s = time.monotonic() - feed.heard_at
-                async with asyncio.timeout(max(0.05, SILENCE_S - silent_s) if is_claimed else UNCLAIMED_S):
+            patience_s = max(0.01, SILENCE_S - feed.silent_s) if feed.is_claimed else UNCLAIMED_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
                     await feed.changed.wait()
-                continue
-            except TimeoutError:
-                await self._inbox.pull({feed.subscription.key})
             if feed.changed.is_set():
                 continue
-            if feed.claimed_attempt >= feed.attempt:
-                self._check_claimed(feed)
+            if feed.is_claimed:
+                await self._check_claimed(feed)
             else:
                 await self._check_unclaimed(feed, message, time.monotonic() - enqueued_at)
 
-    def _check_claimed(self, feed: SentenceFeed) -> None:
-        now = time.monotonic()
-        # While Redis was away nobody could be heard: only silence that we listened to counts.
-        listened_s = self._inbox.heard_at - feed.heard_at
-        if now - feed.heard_at > SILENCE_S and listened_s > SILENCE_S:
+    async def _check_claimed(self, feed: SentenceFeed) -> None:
+        if self._inbox.refusal:
+            raise self._inbox.refusal
+        if feed.silent_s > SILENCE_S and not await self._has_more(feed):
             raise WorkerLost(f"The speech worker {feed.worker} stopped answering.")
-        if now - feed.moved_at > STALL_S:
+        if feed.stalled_s > STALL_S:
             raise EngineFailed(f"The voice engine made nothing for {STALL_S:.0f} s.")
 
+    async def _has_more(self, feed: SentenceFeed) -> bool:
+        """Look into the stream itself: a bell may be lost or late."""
+        await self._inbox.pull({feed.subscription.key})
+        return feed.changed.is_set()
+
     async def _check_unclaimed(self, feed: SentenceFeed, message: str, waited_s: float) -> None:
+        if await self._has_more(feed):
+            return
         if waited_s > WAITING_S:
             raise NoWorker("Every speech worker was busy for too long.")
         if not await self._has_workers():
@@ -209,8 +252,8 @@ class Dispatcher:
         elif not await self._streams.is_queued(TALK_QUEUE, message):
             # Taken out of the queue and not claimed: the worker died between the two, or is just about to claim.
             await asyncio.sleep(CLAIM_S)
-            await self._inbox.pull({feed.subscription.key})
-            if feed.claimed_attempt < feed.attempt:
+            is_hopeless = feed.attempt < MAX_ATTEMPTS or waited_s > NO_WORKER_S
+            if not await self._has_more(feed) and is_hopeless:
                 raise WorkerLost("A speech worker took the sentence and stopped answering.")
 
     async def _has_workers(self) -> bool:

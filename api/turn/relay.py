@@ -4,47 +4,86 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from api.inbox import Inbox, Subscription
-from api.streams import Entry, Streams
+from api.streams import Entry
 from api.turn.reorder import ReorderBuffer
 from api.turn.timing import Timing
 from contract import keys
-from contract.audio import bytes_to_ms
+from contract.audio import SAMPLE_BYTES, bytes_to_ms
 from contract.chunk import Chunk, unpack
 from contract.errors import SpeechError, error_from_dict
 
 Sink = Callable[[Chunk], None]
-POLL_S = 0.05
-"""How often a replay that has caught up looks for more. Live listeners are rung, not polled."""
 
 
 class SentenceFeed:
     """What one sentence's stream has said so far; `changed` is set whenever it said something new."""
 
     def __init__(
-        self, key: str, on_chunk: Callable[[Chunk], None], on_claim: Callable[[], None], timing: Timing
+        self,
+        key: str,
+        on_chunk: Callable[[Chunk], None],
+        on_claim: Callable[[], None],
+        timing: Timing,
+        clock: Callable[[], float],
+        forget: Callable[[], bool],
     ) -> None:
+        """`clock` goes only while workers can be heard; `forget` drops what nobody was given, or says no."""
         self.timing = timing
         self.changed = asyncio.Event()
         self.attempt = 0
         """The one in hand; 0 before the first."""
         self.worker = ""
         self.claimed_attempt = 0
-        self.heard_at = time.monotonic()
-        """When it last said anything, chunk or beat."""
-        self.moved_at = self.heard_at
-        """When it was last claimed or gave a chunk."""
         self.error: SpeechError | None = None
         """Why the current attempt ended without success."""
         self.is_complete = False
         self.size = 0
         """Bytes of PCM."""
+        self.is_repeatable = True
+        """Whether another attempt makes the same samples as those before it."""
+        self.last_sample = 0
+        self.restart_ms = 0
+        """How much of the speech belongs to attempts that were given up, and is said again behind it."""
         self.subscription = Subscription(key, self.on_entries, self.on_beat)
         self._on_chunk = on_chunk
         self._on_claim = on_claim
+        self._clock = clock
+        self._forget = forget
+        self._heard_at = self._moved_at = clock()
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a worker has taken the attempt in hand."""
+        return self.claimed_attempt >= self.attempt
+
+    @property
+    def silent_s(self) -> float:
+        """How long it has said nothing, chunk or beat, to an api that listened."""
+        return self._clock() - self._heard_at
+
+    @property
+    def stalled_s(self) -> float:
+        """How long it has neither been claimed nor given a chunk."""
+        return self._clock() - self._moved_at
+
+    def begin(self, attempt: int) -> None:
+        """Another attempt is on its way: what ended the one before no longer counts."""
+        self.attempt, self.error = attempt, None
+        self._heard_at = self._moved_at = self._clock()
+
+    def forget(self) -> bool:
+        """Drop all that came, if nobody was given any of it; False if somebody was."""
+        if not self._forget():
+            return False
+        self.size = self.restart_ms = 0
+        return True
+
+    def restart(self) -> None:
+        """The sentence begins again behind what was given of it."""
+        self.restart_ms = self.duration_ms
 
     @property
     def duration_ms(self) -> int:
@@ -53,12 +92,13 @@ class SentenceFeed:
 
     def on_entries(self, entries: list[Entry]) -> None:
         """Take what the stream says, in its own order."""
-        self.heard_at = time.monotonic()
+        self._heard_at = self._clock()
         for entry_id, fields in entries:
             attempt = int(entry_id.partition("-")[0])
             if worker := fields.get(b"c"):
                 self.worker, self.claimed_attempt = worker.decode(), attempt
-                self.moved_at = self.heard_at
+                self.is_repeatable = self.is_repeatable and fields.get(b"r") != b"0"
+                self._moved_at = self._heard_at
                 self.timing.mark_claimed()
                 self._on_claim()
             elif error := fields.get(b"e"):
@@ -70,13 +110,14 @@ class SentenceFeed:
     def on_beat(self, attempt: int) -> None:
         """The worker lives though it has nothing to show yet."""
         if attempt == self.attempt:
-            self.heard_at = time.monotonic()
+            self._heard_at = self._clock()
 
     def _take(self, chunk: Chunk) -> None:
-        self.moved_at = self.heard_at
+        self._moved_at = self._heard_at
         self.claimed_attempt = max(self.claimed_attempt, min(chunk.attempt, self.attempt))
         self.size += len(chunk.pcm)
         if chunk.pcm:
+            self.last_sample = int.from_bytes(chunk.pcm[-SAMPLE_BYTES:], "little", signed=True)
             self.timing.mark_audio()
         self.is_complete = self.is_complete or chunk.last
         self._on_chunk(chunk)
@@ -85,14 +126,15 @@ class SentenceFeed:
 class Relay:
     """The live path of one turn: every sentence in synthesis is followed, the sink hears them in order."""
 
-    def __init__(self, inbox: Inbox, session: str, turn: int, sink: Sink) -> None:
+    def __init__(self, inbox: Inbox, session: str, turn: int, sink: Sink, after: tuple[int, int] | None = None) -> None:
+        """`after` is the (sentence, part) that the sink already has."""
         self._inbox = inbox
         self._session = session
         self._turn = turn
         self._sink = sink
         self._feeds: dict[int, SentenceFeed] = {}
         self._is_closed = False
-        self._reorder = ReorderBuffer()
+        self._reorder = ReorderBuffer(after)
 
     @property
     def position(self) -> tuple[int, int]:
@@ -105,10 +147,25 @@ class Relay:
 
     def follow(self, sentence: int, timing: Timing, on_claim: Callable[[], None]) -> SentenceFeed:
         """Begin to follow a sentence; `on_claim` is called whenever a worker takes it."""
-        feed = SentenceFeed(self.key(sentence), self.push, on_claim, timing)
-        self._feeds[sentence] = feed
+        feed = self._feeds[sentence] = self._feed(sentence, timing, on_claim)
         self._inbox.subscribe(feed.subscription)
         return feed
+
+    def recall(self, sentence: int, size: int) -> SentenceFeed:
+        """A sentence that was spoken whole before this relay began."""
+        feed = self._feed(sentence, Timing(), lambda: None)
+        feed.attempt, feed.size, feed.is_complete = 1, size, True
+        return feed
+
+    def _feed(self, sentence: int, timing: Timing, on_claim: Callable[[], None]) -> SentenceFeed:
+        return SentenceFeed(
+            self.key(sentence),
+            self.push,
+            on_claim,
+            timing,
+            clock=lambda: self._inbox.listened_s,
+            forget=lambda: self._reorder.forget(sentence),
+        )
 
     def leave(self, sentence: int) -> None:
         """Stop following a sentence."""
@@ -137,34 +194,3 @@ class Relay:
         self._reorder.clear()
         for sentence in list(self._feeds):
             self.leave(sentence)
-
-
-async def replay(
-    streams: Streams,
-    session: str,
-    turn: int,
-    after: tuple[int, int] | None = None,
-    is_live: Callable[[], bool] = lambda: False,
-) -> AsyncIterator[Chunk]:
-    """The chunks of a turn from Redis, after (sentence, part), in order: of an old turn, or of one being spoken.
-
-    Goes on while `is_live` says that there will be more, and ends where the streams end.
-    """
-    reorder = ReorderBuffer(after)
-    position = "0-0"
-    while True:
-        sentence, _ = reorder.position
-        key = keys.sentence(session, turn, sentence)
-        was_live = is_live()
-        entries = (await streams.read({key: position})).get(key, [])
-        for entry_id, fields in entries:
-            position = entry_id
-            if frame := fields.get(b"f"):
-                for chunk in reorder.push(unpack(frame)):
-                    yield chunk
-        if reorder.position[0] > sentence:
-            position = "0-0"
-        elif not entries:
-            if not was_live:
-                return
-            await asyncio.sleep(POLL_S)

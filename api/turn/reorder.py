@@ -37,6 +37,13 @@ class ReorderBuffer:
             part += 1
         return part
 
+    def forget(self, sentence: int) -> bool:
+        """Drop what waits of a sentence; False, and nothing is dropped, once any of it was given out."""
+        if (sentence, 0) < self.position:
+            return False
+        self._held.pop(sentence, None)
+        return True
+
     def clear(self) -> None:
         """Keep the place, drop what waits."""
         self._held.clear()

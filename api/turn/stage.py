@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from api.admission import Admission
+from api.characters import Cast
 from api.events import ServerMessage
 from api.inbox import Inbox
 from api.streams import Streams
@@ -36,3 +38,5 @@ class Parts:
     inbox: Inbox
     dispatcher: Dispatcher
     model: Model
+    admission: Admission
+    cast: Cast = field(default_factory=Cast)

@@ -96,7 +96,8 @@ class OpenAIModel:
             raise ModelStalled from error
         except openai.APIStatusError as error:
             raise _status_error(error.status_code) from error
-        except (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError, *_NONSENSE) as error:
+        except (openai.OpenAIError, httpx2.HTTPError, OSError, RuntimeError, ValueError, *_NONSENSE) as error:
+            # RuntimeError: how uvloop says that a kept line was closed meanwhile (MagicStack/uvloop#506).
             raise ModelCut if has_spoken else ModelUnreachable from error
         if not finished:
             raise ModelCut

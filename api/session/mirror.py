@@ -43,10 +43,11 @@ class Mirror:
 
     async def flush(self, timeout_s: float = 2.0) -> None:
         """Wait until everything put so far is written, or the time is up."""
+        newest = self._waiting[-1][0] if self._waiting else 0
         if self._task and not self._task.done():
             await asyncio.wait({self._task}, timeout=timeout_s)
-        if self._waiting:
-            log.warning("%d events of a session are not mirrored yet", len(self._waiting))
+        if self.written < newest:
+            log.warning("%d events of a session are not mirrored yet", newest - self.written)
 
     async def close(self) -> None:
         """Write what is left, then stop."""

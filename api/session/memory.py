@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import Any
 
-from api.history import History, Said, heard_text
+from api.history import MAX_MESSAGES, History, Said, Spoken, heard_sentences, heard_text
+from api.store.archive import Keeper
 from api.streams import Streams, StreamsError
 from api.turn.turn import Turn
 from contract.keys import MESSAGES_MAXLEN
@@ -26,12 +27,16 @@ class Memory:
         self,
         streams: Streams,
         session: str,
+        keeper: Keeper,
+        epoch: int,
         history: History | None = None,
         messages: dict[str, int] | None = None,
     ) -> None:
         self.history = history or History()
         self._streams = streams
         self._session = session
+        self._epoch = epoch
+        self.keeper = keeper
         self._turns: OrderedDict[int, Turn] = OrderedDict()
         self._heard: dict[int, tuple[int, float]] = {}
         self._messages = OrderedDict(messages or {})
@@ -51,35 +56,46 @@ class Memory:
         """The turn of a message that its client sends again; None for a new one."""
         return None if message_id is None else self._messages.get(message_id)
 
-    def expect(self, turn: int, message_id: str | None) -> None:
-        """A message was taken, and will have its turn."""
-        self._write(self._streams.save_turn(self._session, turn, {"state": "waiting"}, unless_there=True))
+    def expect(self, turn: int, message_id: str | None, record: str) -> None:
+        """A message was taken, and will have its turn; `record` is what another process would answer."""
+        fields = {"state": "waiting", "said": record}
+        self._write(self._streams.save_turn(self._session, turn, fields, unless_there=True))
         if message_id is not None:
             self._messages[message_id] = turn
             if len(self._messages) > MESSAGES_MAXLEN:
                 self._messages.popitem(last=False)
             self._write(self._streams.remember_message(self._session, message_id, turn))
 
-    def drop(self, turn: int) -> None:
+    def drop(self, turn: int, reason: str) -> None:
         """It will not be answered after all."""
-        self._write(self._streams.save_turn(self._session, turn, {"state": "ended", "sentences": "0"}))
+        self.write_turn(turn, {"state": "ended", "sentences": "0", "reason": reason})
+
+    def write_turn(self, turn: int, fields: dict[str, str]) -> None:
+        """What another process would need to know of a turn."""
+        self._write(self._streams.save_turn(self._session, turn, fields))
 
     def begin(self, turn: Turn) -> list[dict[str, str]]:
-        """A turn begins; returns the prompt for it."""
+        """A turn begins, or goes on that another process has begun; returns the prompt for it."""
+        self.mention(turn.number, turn.utterance.text)
         self._turns[turn.number] = turn
         while len(self._turns) > KEPT_TURNS:
             self._turns.popitem(last=False)
-        self.mention(turn.number, turn.utterance.text)
         return self.history.prompt(turn.character.persona)
 
     def mention(self, turn: int, text: str) -> None:
         """The person has said something, whether it is answered or not."""
-        self._append(self.history.add_user(turn, text))
+        if any((said.turn, said.role) == (turn, "user") for said in self.history.messages[-MAX_MESSAGES:]):
+            return  # another process has written it down, and no more
+        said = self.history.add_user(turn, text)
+        self._append(said)
+        self.keeper.said(said)
 
-    def keep(self, turn: Turn) -> None:
+    def keep(self, turn: int, text: str, character: str, spoken: list[Spoken]) -> None:
         """A reply was given whole."""
-        if reply := self.history.set_reply(turn.number, turn.text, turn.character.name):
-            if reply is self.history.messages[-1]:
+        self.keeper.replied(turn, character, text, text, spoken)
+        is_known = any((said.turn, said.role) == (turn, "assistant") for said in self.history.messages)
+        if reply := self.history.set_reply(turn, text, character):
+            if reply is self.history.messages[-1] and not is_known:
                 self._append(reply)
             else:
                 self._replace()
@@ -87,9 +103,13 @@ class Memory:
     def cut(self, number: int) -> None:
         """Keep of a reply what was heard; without a word from the listener, the sentences it was given whole."""
         turn = self._turns[number]
-        sentence, ms = self._heard.get(number, (turn.relayed_sentences(), 0.0))
-        self.history.set_reply(number, heard_text(turn.spoken_sentences(), sentence, ms), turn.character.name)
+        sentence, ms = self._heard.get(number, (turn.position[0], 0.0))
+        sentences = turn.spoken_sentences()
+        heard = heard_text(sentences, sentence, ms)
+        self.history.set_reply(number, heard, turn.character.name)
         self._replace()
+        spoken = heard_sentences(sentences, sentence, ms)
+        self.keeper.replied(number, turn.character.name, turn.text, heard, spoken)
 
     def set_heard(self, turn: int, sentence: int, ms: float, *, is_final: bool = False) -> None:
         """How far the listener is; only forwards, unless it says so itself when it interrupts."""
@@ -103,16 +123,24 @@ class Memory:
         self.history.clear()
         self._turns.clear()
         self._replace()
+        self.keeper.forget()
+
+    def write_again(self) -> None:
+        """Redis has forgotten it."""
+        self._replace()
+        for message_id, turn in self._messages.items():
+            self._write(self._streams.remember_message(self._session, message_id, turn))
 
     async def close(self) -> None:
         """Wait until everything is written."""
         await asyncio.gather(*self._writes, return_exceptions=True)
 
     def _replace(self) -> None:
-        self._write(self._streams.replace_history(self._session, self.history.to_list()))
+        self._write(self._streams.replace_history(self._session, self._epoch, self.history.to_list()))
 
     def _append(self, said: Said) -> None:
-        self._write(self._streams.append_history(self._session, said.to_dict()))
+        kept = len(self.history.messages)
+        self._write(self._streams.append_history(self._session, self._epoch, said.to_dict(), kept))
 
     def _write(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._write_in_order(work))

@@ -1,0 +1,6 @@
+"""The characters that people make: for themselves, beside those that are there from the start.
+
+fields.py       what a character may consist of
+characters.py   each owner's, found, made, changed and deleted
+cards.py        character cards of other programs, and ours for them
+"""

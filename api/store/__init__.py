@@ -1,0 +1,8 @@
+"""The memory at rest: conversations, messages and characters, for as long as nobody deletes them.
+
+store.py     what a Store can do: five verbs, and the owner who is asked for in every one
+sqlite.py    the default: one file in CUELINE_DATA_DIR, for the processes of one machine
+supabase.py  the same in a Supabase project, for any number of machines
+outbox.py    what waits to be written; talk never waits for it
+archive.py   what of a conversation is kept, and how it is found again
+"""

@@ -1,0 +1,34 @@
+"""Chooses the Store that the settings name. Not: its work."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+from api.settings import Settings, SettingsError
+from api.store.sqlite import SqliteStore
+from api.store.store import Store
+from contract.data_dir import find_data_dir
+
+FILE = "store.sqlite"
+NO_SUPABASE = "SUPABASE_URL: needs a package that is not here: pip install 'cueline[supabase]'"
+
+
+def open_store(settings: Settings) -> Store:
+    """The Store; it is reached when it is first asked.
+
+    Raises: SettingsError, one line.
+    """
+    if settings.supabase_url:
+        if not is_supabase_installed():
+            raise SettingsError(NO_SUPABASE)
+        from api.store.supabase import SupabaseStore
+
+        return SupabaseStore(settings.supabase_url, settings.supabase_key)
+    return SqliteStore(find_data_dir(os.environ) / FILE)
+
+
+def is_supabase_installed() -> bool:
+    """Whether the extra is; our own folder of that name is no package."""
+    found = importlib.util.find_spec("supabase")
+    return found is not None and found.origin is not None
