@@ -3,7 +3,10 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: run test check format bench clean help tools
 
-run: .venv/.base  ## set up and start everything; Ctrl-C stops all
+# What listens is large, and installed only where it is asked for, in the environment or in .env.
+LISTENS := $(or $(CUELINE_STT_ENGINE),$(shell sed -n 's/^CUELINE_STT_ENGINE=\(..*\)/\1/p' .env 2>/dev/null))
+
+run: .venv/.base $(if $(LISTENS),.venv/.whisper)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up
 
 test: .venv/.dev node_modules/.done tools  ## every test: the page's in node, then Python's
@@ -34,7 +37,7 @@ help:  ## this list
 tools:
 	@deploy/setup.sh tools
 
-.venv/.base .venv/.dev: pyproject.toml constraints.txt deploy/setup.sh
+.venv/.base .venv/.whisper .venv/.dev: pyproject.toml constraints.txt deploy/setup.sh
 	@deploy/setup.sh $(@F)
 
 node_modules/.done: package-lock.json

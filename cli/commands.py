@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.job import QUEUES
+from contract.transcribe import HEARING_QUEUES
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 FLOWER_CONFIG = "deploy/flowerconfig.py"
@@ -23,16 +24,32 @@ class Command:
     """Handed over at the start; secrets travel here because others can read an argv."""
     quiet: bool = False
     """Its lines are kept for the day it fails, not shown."""
+    descriptors: tuple[int, ...] = ()
+    """Open files that it inherits under the same numbers."""
+    overlaps: bool = False
+    """Two of it may run beside each other: when one is replaced, the next is ready before it goes."""
 
 
 def api(host: str, port: int) -> tuple[str, ...]:
-    """The HTTP and WebSocket server. At "info" uvicorn writes whole URLs, tickets included; ours has its own level."""
+    """The HTTP and WebSocket server, which listens by itself."""
+    return _api("--host", host, "--port", str(port))
+
+
+def api_on(descriptor: int) -> tuple[str, ...]:
+    """The same on a socket that listens already, so that several processes can share it, or follow each other."""
+    return _api("--fd", str(descriptor))
+
+
+def _api(*place: str) -> tuple[str, ...]:
+    # At "info" uvicorn writes whole URLs, tickets included; the api has its own level.
     return (
         *("uvicorn", "--factory", "api.main:make_app"),
-        *("--host", host, "--port", str(port)),
+        *place,
         *("--no-access-log", "--log-level", "warning"),
         # Compression costs sixteen times the processor time of the frame itself.
         *("--ws", "websockets-sansio", "--ws-max-size", "65536", "--ws-per-message-deflate", "false"),
+        # Who is gone without a word, a laptop that was closed say, is missed within twenty seconds.
+        *("--ws-ping-interval", "10", "--ws-ping-timeout", "10"),
         *("--timeout-graceful-shutdown", "3"),
     )
 
@@ -42,6 +59,14 @@ def worker(name: str, pool: str = "solo", log_level: str = "warning") -> tuple[s
     return (
         *("celery", "-q", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", ",".join(QUEUES)),
         *("--pool", pool, "-c", "1", "-E", "--without-gossip", "--without-mingle", "-l", log_level),
+    )
+
+
+def recognizer(name: str, log_level: str = "warning") -> tuple[str, ...]:
+    """A recognition worker. One decode at a time, so that what waits stays where the more urgent can pass it."""
+    return (
+        *("celery", "-q", "-A", "workers.stt.app", "worker", "-n", f"{name}@%h", "-Q", ",".join(HEARING_QUEUES)),
+        *("--pool", "solo", "-c", "1", "-E", "--without-gossip", "--without-mingle", "-l", log_level),
     )
 
 

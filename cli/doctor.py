@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from api.settings import SettingsError, choose_llm, read_settings
+from api.store.opening import open_store
+from api.store.store import StoreError
 from cli import commands, redis_server
 from cli.commands import PROJECT_DIR
 from cli.log import safe
@@ -69,10 +72,12 @@ def findings() -> list[Finding]:
         lambda: Finding("settings", "ok", "every variable is known and well formed"),
         lambda: check_redis(settings.redis_url or (run.redis if run else "")),
         check_engine,
+        check_recognizer,
         check_llm,
         lambda: check_port("CUELINE_PORT", "port of the api", settings.host, settings.port, run),
         lambda: check_flower_port(settings, run),
         lambda: Finding("data", "ok", f"{settings.data_dir} can be written"),
+        check_store,
         lambda: check_running(run),
         check_gpu,
         lambda: check_program("node", ("node",), "apt-get install nodejs npm", "tests of the page"),
@@ -136,6 +141,27 @@ def check_engine() -> Finding:
     return Finding("engine", "ok" if good else "missing", detail, "" if good else mend)
 
 
+def check_recognizer() -> Finding:
+    """Have the configured recognizer listen to a second of silence, in a process of its own. It downloads nothing."""
+    get_one = (
+        "CUELINE_STT_ENGINE=whisper make run installs what it needs and downloads the model small once; another: "
+        "CUELINE_WHISPER_MODEL, a name (tiny, base, small, medium, turbo, large-v3) or a directory"
+    )
+    if not os.environ.get("CUELINE_STT_ENGINE"):
+        return Finding("recognizer", "optional", "none is set: the page takes typed messages only", get_one)
+    argv = commands.here(("workers.stt.check",))
+    try:
+        asked = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT_DIR, timeout=300, check=False)
+        said = json.loads(asked.stdout)
+        detail, good = f"{said['engine']}: {said['detail']}", bool(said["ok"])
+    except subprocess.TimeoutExpired:
+        detail, good = "did not listen within 300 s", False
+    except (ValueError, KeyError, TypeError):
+        detail, good = (asked.stderr.strip().rpartition("\n")[2] or "said nothing about itself"), False
+    # Typing goes on without it.
+    return Finding("recognizer", "ok" if good else "optional", detail, "" if good else get_one)
+
+
 def check_llm() -> Finding:
     """Which language model would answer. Its key stays where it is."""
     llm = choose_llm(read_settings())
@@ -166,6 +192,26 @@ def check_flower_port(settings: UpSettings, run: Run | None) -> Finding:
         state: State = "missing" if settings.flower_port_chosen else "optional"
         return Finding(what, state, f"{port}: {problem}", "set CUELINE_FLOWER_PORT; by default another is taken")
     return Finding(what, "ok", f"127.0.0.1:{port} is free")
+
+
+def check_store() -> Finding:
+    """Which Store conversations are kept in, and whether it answers. Talk goes on without it."""
+    store = open_store(read_settings())
+
+    async def ask() -> None:
+        try:
+            async with asyncio.timeout(10):
+                await store.find("conversations", {"id": "none"}, limit=1)
+        finally:
+            await store.close()
+
+    try:
+        asyncio.run(ask())
+    except (StoreError, TimeoutError) as error:
+        return Finding(
+            "store", "optional", f"{store.name}: {error or 'no answer'}", "nothing said is kept until it works"
+        )
+    return Finding("store", "ok", f"{store.name}, answers")
 
 
 def check_running(run: Run | None) -> Finding:

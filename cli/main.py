@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--ready-within", type=float, default=60, metavar="S", help="give up after S seconds (60)")
     up.set_defaults(run=_up)
 
+    restart = commands.add_parser("restart", help="replace workers and api of the running server, without a break")
+    restart.set_defaults(run=_restart)
+
     doctor = commands.add_parser("doctor", help="what works here, and the command that mends what does not")
     doctor.set_defaults(run=_doctor)
 
@@ -76,6 +79,19 @@ def _up(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"cueline: {error}\n")
         return 2
     return run_up(settings, arguments.ready_within)
+
+
+def _restart(arguments: argparse.Namespace) -> int:
+    from api.settings import SettingsError
+    from cli.restart import restart
+    from cli.settings import find_data_dir, load_dotenv
+
+    load_dotenv(Path.cwd())
+    try:
+        return restart(find_data_dir(os.environ))
+    except SettingsError as error:
+        sys.stderr.write(f"cueline: {error}\n")
+        return 2
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -14,10 +14,16 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from cli.commands import Command
+from contract import keys
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 MEMORY_MAX = "512mb"
 OLDEST = (6, 2)
@@ -108,6 +114,26 @@ def without_password(url: str) -> str:
 
 def ask_version(url: str, timeout_s: float = 2.0) -> str:
     """Version of the server that answers there. Raises: ConnectionError with the reason."""
+    with _client(url, timeout_s) as client:
+        client.ping()
+        return str(client.info("server")["redis_version"])
+
+
+def ask_workers(url: str, timeout_s: float = 2.0) -> list[str]:
+    """Names of all that take jobs there, `NAME@HOST:PID`. Raises: ConnectionError with the reason."""
+    with _client(url, timeout_s) as client:
+        signs = {
+            _text(name): key_of(_text(name))
+            for known, key_of in ((keys.WORKERS, keys.worker), (keys.RECOGNIZERS, keys.recognizer))
+            for name in client.smembers(known)
+        }
+        alive = client.mget(list(signs.values())) if signs else []
+        return sorted(name for name, sign in zip(signs, alive, strict=True) if sign)
+
+
+@contextlib.contextmanager
+def _client(url: str, timeout_s: float) -> Iterator[Redis]:
+    """A client that tries once. Raises: ConnectionError for whatever goes wrong with it."""
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
@@ -117,8 +143,7 @@ def ask_version(url: str, timeout_s: float = 2.0) -> str:
         with Redis.from_url(
             url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
         ) as client:
-            client.ping()
-            return str(client.info("server")["redis_version"])
+            yield client
     except (RedisError, OSError, ValueError) as error:
         raise ConnectionError(str(error)) from error
 
@@ -142,6 +167,10 @@ def _version(path: str) -> str:
         return ""
     found = re.search(r"v=(\d+(?:\.\d+)+)", run.stdout)
     return found[1] if found else ""
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _numbers(version: str) -> tuple[int, ...]:

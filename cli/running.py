@@ -23,14 +23,20 @@ class Run:
     """URL; empty: none."""
     redis: str
     """URL, with its password: the file is for its owner only."""
+    restarts: int = 0
+    """How often everything was replaced."""
+    restart_problem: str = ""
+    """Why the last time went wrong."""
 
 
 def write_run(data_dir: Path, run: Run) -> None:
     """Let other commands of this user find `run`."""
-    path = data_dir / RUN_FILE
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    # Whole or not at all: others may be reading. A name of this process alone, private from the start.
+    fresh = data_dir / f"{RUN_FILE}.{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(asdict(run), file)
+    fresh.replace(data_dir / RUN_FILE)
 
 
 def read_run(data_dir: Path) -> Run | None:

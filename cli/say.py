@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
+from api.admission import Admission
 from api.characters import find_character
 from api.events import ErrorMessage, ServerMessage
 from api.inbox import Inbox
@@ -120,7 +121,7 @@ async def _speak(url: str, text: str, voice: str) -> _Stage:
         speaker = replace(speaker, voice=replace(speaker.voice, name=voice))
     try:
         await inbox.start()
-        parts = Parts(streams, inbox, Dispatcher(streams, inbox), _Recital(text))
+        parts = Parts(streams, inbox, Dispatcher(streams, inbox), _Recital(text), Admission(streams, max_listeners=0))
         await Turn(parts, stage, 0, Utterance(text), speaker, ahead_s=math.inf).run([])
     finally:
         await inbox.stop()

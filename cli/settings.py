@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from api.settings import Settings, SettingsError, read_settings
+from api.store.opening import NO_SUPABASE, is_supabase_installed
+from contract import data_dir
 
 FLOWER_PORT = 5555
 
@@ -29,6 +30,9 @@ class UpSettings:
     """Empty: start one."""
     data_dir: Path
     workers: int
+    listens: bool
+    """Whether a recognition worker runs beside the speech workers."""
+    api_processes: int
     flower_port: int
     """0: no Flower."""
     flower_port_chosen: bool
@@ -80,6 +84,8 @@ def read_up_settings() -> UpSettings:
         redis_url=env.get("CUELINE_REDIS_URL", ""),
         data_dir=find_data_dir(env),
         workers=int(env.get("CUELINE_WORKERS") or 2),
+        listens=bool(api.stt_engine),
+        api_processes=int(env.get("CUELINE_API_PROCESSES") or 1),
         flower_port=int(env.get("CUELINE_FLOWER_PORT") or FLOWER_PORT),
         flower_port_chosen="CUELINE_FLOWER_PORT" in env,
         secrets=(*api.api_keys, api.llm_api_key, *(env.get(name, "") for name in SECRETS)),
@@ -88,42 +94,18 @@ def read_up_settings() -> UpSettings:
 
 
 def find_data_dir(env: Mapping[str, str]) -> Path:
-    """Make sure of a private, writable directory for what lives longer than one run.
-
-    Without CUELINE_DATA_DIR: the user's data directory, or, where there is no usable home, one of the user's
-    own under the system's temporary directory. Raises: SettingsError.
-    """
-    if chosen := env.get("CUELINE_DATA_DIR"):
-        path = Path(chosen).expanduser().absolute()
-        if problem := directory_problem(path):
-            raise SettingsError(f"CUELINE_DATA_DIR: {path} {problem}")
-        return path
-    home = env.get("XDG_DATA_HOME") or (f"{env['HOME']}/.local/share" if env.get("HOME") else "")
-    fallback = Path(tempfile.gettempdir()) / f"cueline-{os.getuid()}"
-    for path in [Path(home) / "cueline", fallback] if home.startswith("/") else [fallback]:
-        if not directory_problem(path):
-            return path
-    raise SettingsError("CUELINE_DATA_DIR: found no directory that can be written; name one")
-
-
-def directory_problem(path: Path) -> str:
-    """Why `path` cannot hold our data; empty if it can."""
+    """The directory for what lives longer than one run. Raises: SettingsError."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.stat().st_uid != os.getuid() and os.getuid() != 0:
-            return "belongs to somebody else"
-        with tempfile.TemporaryFile(dir=path):
-            return ""
-    except OSError as error:
-        return f"cannot be written: {(error.strerror or str(error)).lower()}"
+        return data_dir.find_data_dir(env)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _refuse_contradictions(api: Settings, env: Mapping[str, str]) -> None:
     if api.port and env.get("CUELINE_FLOWER_PORT") == str(api.port):
         raise SettingsError(f"CUELINE_FLOWER_PORT: {api.port} is already CUELINE_PORT, the port of the api")
-    for one, other in (("SUPABASE_URL", "SUPABASE_KEY"), ("SUPABASE_KEY", "SUPABASE_URL")):
-        if env.get(one) and not env.get(other):
-            raise SettingsError(f"{one}: is of no use without {other}")
+    if api.supabase_url and not is_supabase_installed():
+        raise SettingsError(NO_SUPABASE)
 
 
 def _number(least: int, most: int) -> Callable[[str], None]:
@@ -142,11 +124,27 @@ def _name_or_path(what: str) -> Callable[[str], None]:
     return parse
 
 
-SECRETS = ("CUELINE_FLOWER_PASSWORD", "OPENROUTER_API_KEY", "OPENAI_API_KEY", "SUPABASE_KEY")
+def _one_of(*known: str) -> Callable[[str], None]:
+    def parse(value: str) -> None:
+        if value not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+
+    return parse
+
+
+def _web_address(value: str) -> None:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+
+
+SECRETS = ("CUELINE_FLOWER_PASSWORD", "CUELINE_STT_API_KEY", "OPENROUTER_API_KEY", "OPENAI_API_KEY", "SUPABASE_KEY")
 PARSERS: dict[str, Callable[[str], None]] = {
     "CUELINE_WORKERS": _number(0, 64),
+    "CUELINE_API_PROCESSES": _number(1, 64),
     "CUELINE_FLOWER_PORT": _number(0, 65535),
     "CUELINE_TTS_ENGINE": _name_or_path("an engine"),
     "CUELINE_STT_ENGINE": _name_or_path("a recognizer"),
+    "CUELINE_STT_BASE_URL": _web_address,
+    "CUELINE_WHISPER_DEVICE": _one_of("auto", "cpu", "cuda"),
 }
 """How the values that the api does not read are checked."""

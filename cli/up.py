@@ -1,6 +1,6 @@
 """`cueline up`: Redis, workers, api and Flower in one terminal; ready with one line, gone with one Ctrl-C.
 
-Not: how a process is kept alive (supervisor.py) or started (commands.py).
+Not: how a process is kept alive (supervision) or started (commands.py).
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,9 +20,12 @@ from urllib.parse import urlsplit
 from cli import commands, redis_server
 from cli.commands import PROJECT_DIR, Command
 from cli.log import OURSELVES, Log
+from cli.ports import PortTaken, claim_ports
+from cli.restart import Restarts
 from cli.running import Run, ask_ready, remove_run, write_run
 from cli.settings import UpSettings
-from cli.supervisor import Failure, Supervisor
+from cli.supervision.child import Failure
+from cli.supervision.supervisor import Supervisor
 
 READY_WITHIN_S = 60.0
 REDIS_WITHIN_S = 10.0
@@ -29,6 +33,7 @@ SECOND_SIGNAL_AFTER_S = 0.5
 """make and timeout pass a signal on that has reached us already: those two are one."""
 ROOT_IS_FINE = "ignore:You're running the worker with superuser"
 """Celery warns of root for the sake of pickle, which no queue of ours accepts."""
+HEARING = "hear1"
 POOLS = ("prefork", "threads", "solo")
 
 
@@ -40,23 +45,33 @@ class CannotStart(Exception):
 class Plan:
     """What runs beside Redis."""
 
-    essential: Sequence[Command]
+    workers: Sequence[Command]
+    apis: Sequence[Command]
     optional: Sequence[Command] = ()
     """The rest goes on without these."""
 
 
-MakePlan = Callable[[UpSettings, Mapping[str, str]], Plan]
+MakePlan = Callable[[UpSettings, Mapping[str, str], int], Plan]
 
 
-def make_plan(settings: UpSettings, env: Mapping[str, str]) -> Plan:
-    """The real processes. Raises: CannotStart if there is no such engine."""
+def make_plan(settings: UpSettings, env: Mapping[str, str], listener: int) -> Plan:
+    """The real processes; the api serves the socket `listener`. Raises: CannotStart if there is no such engine."""
     level = {"log_level": settings.log_level} if settings.log_level else {}
     pool = _ask_pool(env)
     names = [f"speech{number}" for number in range(1, settings.workers + 1)]
     workers = [Command(name, commands.here(commands.worker(name, pool, **level))) for name in names]
-    api = Command("api", commands.here(commands.api(settings.host, settings.port)))
+    api = commands.here(commands.api_on(listener))
+    apis = [Command(name, api, descriptors=(listener,), overlaps=True) for name in api_names(settings)]
     flower = commands.here(commands.flower("127.0.0.1", settings.flower_port, **level))
-    return Plan([api, *workers], [Command("flower", flower)] if settings.flower_port else [])
+    hearing = Command(HEARING, commands.here(commands.recognizer(HEARING, **level)))
+    optional = [hearing] if settings.listens and settings.workers else []
+    return Plan(workers, apis, [*optional, Command("flower", flower)] if settings.flower_port else optional)
+
+
+def api_names(settings: UpSettings) -> list[str]:
+    """What the api processes are called in the log."""
+    count = settings.api_processes
+    return [f"api{number}" for number in range(1, count + 1)] if count > 1 else ["api"]
 
 
 def run_up(settings: UpSettings, ready_within_s: float = READY_WITHIN_S, make_plan: MakePlan = make_plan) -> int:
@@ -64,8 +79,10 @@ def run_up(settings: UpSettings, ready_within_s: float = READY_WITHIN_S, make_pl
     log = Log()
     log.hide(*settings.secrets)
     try:
-        return asyncio.run(Up(_claim_ports(settings, log), log, ready_within_s, make_plan).run())
-    except CannotStart as problem:
+        settings, listener = claim_ports(settings, log)
+        with listener:
+            return asyncio.run(Up(settings, listener, log, ready_within_s, make_plan).run())
+    except (CannotStart, PortTaken) as problem:
         _say_lines(log, str(problem))
         return 1
     finally:
@@ -75,12 +92,16 @@ def run_up(settings: UpSettings, ready_within_s: float = READY_WITHIN_S, make_pl
 class Up:
     """One run from start to end."""
 
-    def __init__(self, settings: UpSettings, log: Log, ready_within_s: float, make_plan: MakePlan) -> None:
+    def __init__(
+        self, settings: UpSettings, listener: socket.socket, log: Log, ready_within_s: float, make_plan: MakePlan
+    ) -> None:
         self._settings = settings
+        self._listener = listener
         self._log = log
         self._ready_within_s = ready_within_s
         self._make_plan = make_plan
         self._stop = asyncio.Event()
+        self._restarts: Restarts | None = None
         self._reason = "Redis does not answer"
         """Why it is not ready yet."""
 
@@ -99,9 +120,13 @@ class Up:
         stop = asyncio.create_task(self._stop.wait())
         await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
+        # Whoever comes now is to be refused, not to wait.
+        self._listener.close()
         if not work.done():
             self._log.say(OURSELVES, "stopping")
         work.cancel()
+        if self._restarts:
+            self._restarts.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             try:
                 await work
@@ -119,14 +144,16 @@ class Up:
         settings = self._settings
         url = await self._have_redis(supervisor)
         supervisor.env["CUELINE_REDIS_URL"] = url
-        plan = await asyncio.to_thread(self._make_plan, settings, supervisor.env)
-        for command in plan.essential:
-            supervisor.start(command)
-        for command in plan.optional:
-            supervisor.start(command, optional=True)
+        plan = await asyncio.to_thread(self._make_plan, settings, supervisor.env, self._listener.fileno())
+        apis = [supervisor.start(command) for command in plan.apis]
+        workers = [supervisor.start(command) for command in plan.workers]
+        optional = [supervisor.start(command, optional=True) for command in plan.optional]
+        hearing = [child for child in optional if child.command.name == HEARING]
         await _unless_failed(supervisor, self._wait_until_ready(), self._ready_within_s, lambda: self._reason)
-        flower_url = f"http://127.0.0.1:{settings.flower_port}" if plan.optional else ""
-        write_run(settings.data_dir, Run(os.getpid(), settings.local_url, flower_url, url))
+        has_flower = any(command.name == "flower" for command in plan.optional)
+        flower_url = f"http://127.0.0.1:{settings.flower_port}" if has_flower else ""
+        write_run(settings.data_dir, run := Run(os.getpid(), settings.local_url, flower_url, url))
+        self._restarts = Restarts(run, settings.data_dir, [*workers, *hearing, *apis], self._ready_within_s, self._log)
         self._say_ready(flower_url)
         raise await supervisor.failed()
 
@@ -187,6 +214,13 @@ class Up:
                 supervisor.kill()
             self._stop.set()
 
+        def on_restart() -> None:
+            if self._restarts is None:
+                self._log.say(OURSELVES, "not up yet: nothing to restart")
+            else:
+                self._restarts.begin()
+
+        loop.add_signal_handler(signal.SIGUSR1, on_restart)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, on_signal)
         self._log.on_reader_gone = lambda: loop.call_soon_threadsafe(self._stop.set)
@@ -230,22 +264,6 @@ def _ask_pool(env: Mapping[str, str]) -> str:
         why = (asked.stderr or asked.stdout).strip().rpartition("\n")[2]
         raise CannotStart(f"CUELINE_TTS_ENGINE: {why}")
     return asked.stdout.strip()
-
-
-def _claim_ports(settings: UpSettings, log: Log) -> UpSettings:
-    """Settle on ports that can be had, before anything is started."""
-    if settings.port == 0:
-        settings = replace(settings, port=redis_server.free_port(settings.host))
-    if problem := redis_server.port_problem(settings.host, settings.port):
-        place = f"{settings.host}:{settings.port}"
-        raise CannotStart(f"CUELINE_PORT: cannot listen on {place}: {problem}; stop what does, or set another")
-    taken = settings.flower_port and redis_server.port_problem("127.0.0.1", settings.flower_port)
-    if taken and settings.flower_port_chosen:
-        raise CannotStart(f"CUELINE_FLOWER_PORT: cannot listen on {settings.flower_port}: {taken}")
-    if taken:
-        log.say(OURSELVES, f"port {settings.flower_port} is taken, so Flower gets another")
-        settings = replace(settings, flower_port=redis_server.free_port())
-    return settings
 
 
 def _say_lines(log: Log, text: str) -> None:

@@ -11,6 +11,7 @@ RUN python dependencies.py pyproject.toml $EXTRAS > needed.txt && pip install -c
 COPY celeryconfig.py ./
 COPY contract contract
 COPY api api
+COPY supabase supabase
 COPY frontend frontend
 RUN python -m compileall -q .
 

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Makes a bare machine able to run or test Cueline. Called by the Makefile, one part at a time:
 #   .base    the virtual environment with what running needs
+#   .whisper the same with what listening needs
 #   .dev     the same with what tests and checks need
 #   node     what lints the page
-#   tools    node and a Chromium for the tests of the page, docker-compose for that of its file
+#   tools    node and a Chromium for the tests of the page, docker-compose for that of its file, faketime, postgres
 # pip, npm and apt are used as they are configured on this machine.
 set -eu
 cd "$(dirname "$0")/.."
@@ -81,13 +82,32 @@ need_compose() {
     apt docker-compose || say "docker-compose.yml will not be validated: no docker compose here"
 }
 
+# Turns a worker's clock by an hour, for the one test that needs it.
+need_faketime() {
+    has faketime && return
+    apt faketime || say "the test of skewed clocks will be skipped: no faketime here"
+}
+
+# A real Postgres for the tests of the Store; PostgREST comes with npm.
+need_postgres() {
+    has postgres && return
+    [ -n "$(find /usr/lib/postgresql -name postgres -type f 2>/dev/null)" ] && return
+    apt postgresql && return
+    say "THE STORE WILL NOT BE TESTED ON POSTGRES: none here and no right to install one (apt-get install postgresql)"
+    [ -z "${CI:-}" ] || fail "CI runs every test, so this is an error"
+}
+
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
 case "$1" in
     .base) install_project . .base ;;
-    .dev)
-        install_project '.[dev]' .dev
+    .whisper)
+        install_project '.[whisper]' .whisper
         touch $VENV/.base
+        ;;
+    .dev)
+        install_project '.[dev,whisper,supabase]' .dev
+        touch $VENV/.base $VENV/.whisper
         ;;
     node)
         need_node
@@ -99,6 +119,8 @@ case "$1" in
         need_node
         need_browser
         need_compose
+        need_faketime
+        need_postgres
         ;;
     *) fail "there is no part $1" ;;
 esac

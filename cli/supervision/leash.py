@@ -3,8 +3,8 @@
 Run as a script, with the standard library only, in two ways:
 
 `leash.py run PARENT COMMAND...` becomes COMMAND, which the kernel kills when PARENT dies (Linux).
-`leash.py guard` reads `+PID` and `-PID` lines and, when the pipe closes, kills every process group still
-    listed. It catches what the kernel's leash does not hold: grandchildren, and all but Linux.
+`leash.py guard FOLDER` reads `+PID` and `-PID` lines and, when the pipe closes, kills every process group still
+    listed and removes FOLDER. It catches what the kernel's leash does not hold: grandchildren, and all but Linux.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import sys
 
@@ -30,7 +31,7 @@ def run(parent: int, argv: list[str]) -> None:
         sys.exit(f"{argv[0]}: {error.strerror}")
 
 
-def guard() -> None:
+def guard(folder: str) -> None:
     """Wait for the supervisor's end, then end what it left behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -40,10 +41,11 @@ def guard() -> None:
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "guard":
-        guard()
+        guard(sys.argv[2])
     else:
         run(int(sys.argv[2]), sys.argv[3:])
