@@ -20,6 +20,7 @@ function AudioWorkletNode() {
 Object.assign(globalThis, {
   AudioContext, AudioWorkletNode, isSecureContext: true, location: { search: '' },
   GainNode: function GainNode() { return { connect: () => {} }; },
+  AnalyserNode: function AnalyserNode() { return {}; },
   CustomEvent: function CustomEvent(type) { return { type }; },
   document: { dispatchEvent: ({ type }) => heardNews.push(type) },
 });
@@ -29,7 +30,7 @@ let loads = 0;
 async function loadPlayer() {
   heardNews.length = posted.length = starts = 0;
   loads += 1;
-  return import(`../../frontend/js/audio-player.js?load=${loads}`);
+  return import(`../../frontend/js/sound/audio-player.js?load=${loads}`);
 }
 
 function frame(part) {

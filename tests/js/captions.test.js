@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { cutReply, splitAtVoice } from '../../frontend/js/captions.js';
+import { cutReply, placeInWords, splitAtVoice } from '../../frontend/js/talk/captions.js';
 
 const TEXT = 'The tide is coming in, and the wind is fair.';
 
@@ -24,6 +24,14 @@ test('the said part only grows, word by word, and no letter is lost', () => {
 test('without a known duration a letter takes 65 ms', () => {
   const [said] = splitAtVoice(TEXT, (TEXT.length * 65) / 2, null);
   assert.ok(said.length > TEXT.length / 3 && said.length < (TEXT.length * 2) / 3);
+});
+
+test('sound that was given up does not count, and while it is heard it has its own place', () => {
+  assert.deepEqual(placeInWords({ heardMs: 300, durationMs: 1000 }), [300, 1000]);
+  assert.deepEqual(placeInWords({ heardMs: 300, restartMs: 400, durationMs: 1400 }), [300, 1000]);
+  assert.deepEqual(placeInWords({ heardMs: 600, restartMs: 400, durationMs: 1400 }), [200, 1000]);
+  assert.deepEqual(placeInWords({ heardMs: 600, restartMs: 400, durationMs: null }), [200, null]);
+  assert.deepEqual(placeInWords({ heardMs: 300, restartMs: 400, durationMs: 400 }), [300, 400]);
 });
 
 test('text without a word has nothing to say', () => assert.deepEqual(splitAtVoice('', 100, 0), ['', '']));

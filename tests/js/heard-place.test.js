@@ -9,7 +9,7 @@ globalThis.sessionStorage = { getItem: (key) => stored.get(key) ?? null, setItem
 /** As a page does that is loaded anew. */
 async function load() {
   loads += 1;
-  return import(`../../frontend/js/heard-place.js?load=${loads}`);
+  return import(`../../frontend/js/sound/heard-place.js?load=${loads}`);
 }
 
 async function listen() {

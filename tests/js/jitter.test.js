@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { finishReply, newPolicy, newReply, noteUnderrun, observeChunk } from '../../frontend/js/jitter.js';
+import { finishReply, newPolicy, newReply, noteUnderrun, observeChunk } from '../../frontend/js/sound/jitter.js';
 
 /** A reply of one sentence in 100 ms chunks, the nth of which arrives at arrivals[n]. */
 function replyArriving(arrivals) {

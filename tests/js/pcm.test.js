@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { floatToInt16, floatsToInt16s, int16ToFloat, msToSamples, samplesToMs } from '../../frontend/js/pcm.js';
+import { floatToInt16, floatsToInt16s, int16ToFloat, msToSamples, samplesToMs } from '../../frontend/js/sound/pcm.js';
 
 test('every s16 value survives the way to float32 and back', () => {
   for (let sample = -32768; sample <= 32767; sample += 1) {

@@ -3,6 +3,7 @@ import test from 'node:test';
 import { counter, newPlayer, sentenceChunks } from './worklet-stage.js';
 
 const FADE = 240;
+const FADE_IN = 120;
 
 /** The same numbers for the same seed, so that a failure can be repeated. */
 function randomFrom(seed) {
@@ -90,7 +91,7 @@ test('stop fades to silence within 10 ms and tells what was heard', async () => 
   const after = play(1280);
   assert.equal(after.findLastIndex((sample) => sample !== 0) < FADE, true);
   assert.ok(Math.abs(after[FADE - 2]) < 0.005 * 32768);
-  assert.deepEqual(told('stopped'), [{ type: 'stopped', turn: 3, sentence: 1, samples: 6400 + FADE - 4800 }]);
+  assert.deepEqual(told('stopped'), [{ type: 'stopped', turn: 3, sentence: 1, samples: 6400 + FADE - 4800, isPaused: false }]);
   assert.equal(told('drained').length, 0);
 });
 
@@ -99,7 +100,7 @@ test('stop before the first sound answers that nothing was heard', async () => {
   say(sentenceChunks(0, 0, 0, 24000)[0]);
   say({ type: 'stop', turn: 0 });
   assert.deepEqual(withoutSilence(play(1280)), []);
-  assert.deepEqual(told('stopped'), [{ type: 'stopped', turn: 0, sentence: null, samples: 0 }]);
+  assert.deepEqual(told('stopped'), [{ type: 'stopped', turn: 0, sentence: null, samples: 0, isPaused: false }]);
 });
 
 test('stop is answered once, however often and however late it comes', async () => {
@@ -194,4 +195,71 @@ test('after a reset turn 0 may be heard again', async () => {
   say({ type: 'reset' });
   sentenceChunks(0, 0, 0, 4800).forEach(say);
   assert.equal(withoutSilence(play(5120)).length, 4800);
+});
+
+/** The gain of a fade is known, so the samples below it are. */
+function undoFadeIn(samples) {
+  return samples.map((sample, index) => (index < FADE_IN ? sample * (FADE_IN + 1) / (index + 1) : sample));
+}
+
+test('a pause stops the voice at once, and it goes on with the very next sample, however often', async () => {
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const { say, play, told } = await newPlayer();
+    const random = randomFrom(seed);
+    const chunks = [0, 1, 2].flatMap((n) => sentenceChunks(0, n, n * 9000, 9000));
+    chunks.splice(0, 6).forEach(say);
+    const pieces = [play(128 * (10 + Math.floor(random() * 40)))];
+    for (let pause = 0; pause < 3; pause += 1) {
+      say({ type: 'pause', isPaused: true });
+      chunks.splice(0, Math.floor(random() * 4)).forEach(say);
+      const quiet = play(128 * (5 + Math.floor(random() * 30)));
+      assert.ok(quiet.slice(384).every((sample) => sample === 0), `seed ${seed}: it sounds on`);
+      say({ type: 'pause', isPaused: false });
+      chunks.splice(0, 3).forEach(say);
+      pieces.push(undoFadeIn(play(128 * (10 + Math.floor(random() * 10)))));
+    }
+    chunks.forEach(say);
+    say({ type: 'end', turn: 0 });
+    pieces.push(play(30000));
+    const heard = pieces.flat().map(Math.round).filter((sample) => sample !== 0);
+    assert.deepEqual(heard, Array.from(counter(0, 27000)), `seed ${seed}`);
+    assert.deepEqual(told('sentence_ended').map(({ samples }) => samples), [9000, 9000, 9000]);
+    assert.equal(told('drained')[0].underruns, told('underrun').length);
+  }
+});
+
+test('a voice that has paused and is stopped is silent at once, and what was heard is exact', async () => {
+  const { say, play, told } = await newPlayer();
+  sentenceChunks(0, 0, 0, 24000).forEach(say);
+  play(6400);
+  say({ type: 'pause', isPaused: true });
+  assert.deepEqual(told('position').at(-1).samples, 6400);
+  assert.equal(told('position').at(-1).isPaused, true);
+  play(1280);
+  say({ type: 'stop', turn: 0 });
+  assert.deepEqual(withoutSilence(play(1280)), []);
+  assert.deepEqual(told('stopped'), [{ type: 'stopped', turn: 0, sentence: 0, samples: 6400, isPaused: true }]);
+});
+
+test('a pause ends with its reply: the next one is heard', async () => {
+  for (const last of [{ type: 'stop', turn: 0 }, { type: 'reset' }]) {
+    const { say, play } = await newPlayer();
+    sentenceChunks(0, 0, 0, 9600).forEach(say);
+    play(1280);
+    say({ type: 'pause', isPaused: true });
+    play(1280);
+    say(last);
+    sentenceChunks(1, 0, 9000, 4800).forEach(say);
+    say({ type: 'end', turn: 1 });
+    assert.deepEqual(withoutSilence(play(7680)), Array.from(counter(9000, 4800)));
+  }
+});
+
+test('a pause before the first sample begins with the first sample', async () => {
+  const { say, play } = await newPlayer();
+  say({ type: 'pause', isPaused: true });
+  sentenceChunks(0, 0, 0, 9600).forEach(say);
+  assert.deepEqual(withoutSilence(play(9600)), []);
+  say({ type: 'pause', isPaused: false });
+  assert.deepEqual(withoutSilence(play(12800)), Array.from(counter(0, 9600)));
 });

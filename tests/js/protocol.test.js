@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   HEADER_BYTES, chatMessage, interruptMessage, judgeFrame, laterEvent, parseMessage, playedMessage, resumeMessage, unpackFrame,
-} from '../../frontend/js/protocol.js';
+} from '../../frontend/js/wire/protocol.js';
 
 function pack({ turn = 0, sentence = 0, part = 0, attempt = 1, flags = 0, version = 1, samples = [] }) {
   const buffer = new ArrayBuffer(HEADER_BYTES + samples.length * 2);
@@ -59,6 +59,12 @@ test('the time of a message is a number of milliseconds', () => {
   assert.equal(at('1e300').problem, 'bad_field');
 });
 
+test('what was missed is named, with or without the place where it goes on', () => {
+  assert.ok(parseMessage('{"type":"gap","what":"audio","turn":1,"sentence":2,"part":0,"message":"Gone."}').message);
+  assert.ok(parseMessage('{"type":"gap","what":"messages","message":"Gone."}').message);
+  assert.equal(parseMessage('{"type":"gap","what":"audio","turn":1}').problem, 'bad_field');
+});
+
 test('null stands for a field that is not there', () => {
   assert.ok(parseMessage('{"type":"sentence","turn":0,"sentence":0,"state":"queued","duration_ms":null}').message);
 });
@@ -91,6 +97,7 @@ test('events are compared as numbers, not as text', () => {
 
 test('what we send has the fields of the protocol and no others', () => {
   assert.deepEqual(chatMessage('Hi', 'a1'), { type: 'chat', text: 'Hi', id: 'a1' });
+  assert.deepEqual(chatMessage('Hi', 'a1', 'ben'), { type: 'chat', text: 'Hi', id: 'a1', character: 'ben' });
   assert.deepEqual(interruptMessage(2, { sentence: 1, ms: 40 }), { type: 'interrupt', turn: 2, heard: { sentence: 1, ms: 40 } });
   assert.deepEqual(interruptMessage(null, null), { type: 'interrupt' });
   assert.deepEqual(resumeMessage({ turn: 1, sentence: 2, part: 3, isLast: true }, '17-0'), { type: 'resume', turn: 1, sentence: 2, part: 3, event: '17-0' });

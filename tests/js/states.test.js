@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { STATES, canInterrupt, isToCome, mergeServerState, nextState, stateToWords } from '../../frontend/js/states.js';
+import { STATES, canInterrupt, isToCome, mergeServerState, nextState, stateToWords, statusAfterCut } from '../../frontend/js/talk/states.js';
 
 const EVENTS = ['connected', 'lost', 'listen', 'stop', 'send', 'heard', 'speech', 'interrupt', 'done', 'fail'];
 
@@ -37,6 +37,8 @@ test('each state has its words', () => {
   assert.equal(stateToWords('speaking', { speaker: 'Ava' }), 'Ava is speaking');
   assert.equal(stateToWords('thinking', { seconds: 1 }), 'Thinking');
   assert.equal(stateToWords('thinking', { seconds: 3 }), 'Thinking, 3 s');
+  assert.equal(stateToWords('speaking', { speaker: 'Ava', isAgain: true }), 'Ava, once more');
+  assert.equal(stateToWords('speaking', { speaker: 'Ava', isHeld: true }), 'Ava has paused');
   assert.match(stateToWords('thinking', { seconds: 3, isMuted: true }), /^Sound is off/);
   assert.equal(stateToWords('offline', { isMuted: true }), 'Offline');
 });
@@ -52,12 +54,18 @@ test('the server leads a sentence up to ready', () => {
 });
 
 test('what the ear has heard no message changes', () => {
-  for (const status of ['playing', 'played', 'interrupted', 'skipped']) {
+  for (const status of ['playing', 'played', 'interrupted', 'skipped', 'missed']) {
     for (const said of ['queued', 'speaking', 'done', 'failed', 'cancelled']) assert.equal(mergeServerState(status, said), status);
   }
 });
 
 test('to come is what can still be heard', () => {
-  const all = ['queued', 'synthesizing', 'ready', 'playing', 'played', 'failed', 'interrupted', 'skipped'];
+  const all = ['queued', 'synthesizing', 'ready', 'playing', 'played', 'failed', 'interrupted', 'skipped', 'missed', 'silent'];
   assert.deepEqual(all.filter(isToCome), ['queued', 'synthesizing', 'ready', 'playing']);
+});
+
+test('a cut leaves what was heard, what failed and what was missed as it is', () => {
+  const after = (status, heardMs) => statusAfterCut({ status, heardMs });
+  assert.deepEqual(['played', 'failed', 'missed', 'interrupted'].map((status) => after(status, 0)), ['played', 'failed', 'missed', 'interrupted']);
+  assert.deepEqual([after('playing', 40), after('playing', 0), after('ready', 0), after('queued', 0)], ['interrupted', 'skipped', 'skipped', 'skipped']);
 });

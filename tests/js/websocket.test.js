@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { retryDelayMs } from '../../frontend/js/websocket.js';
+import { retryDelayMs } from '../../frontend/js/wire/websocket.js';
 
 test('the wait doubles from half a second', () => {
   const waits = [0, 1, 2, 3, 4, 5, 60].map((attempt) => retryDelayMs(attempt, 0.5));
@@ -20,4 +20,9 @@ test('for half a minute no wait is longer than 3 s', () => {
 test('pages that lost the same server come back 20 % apart', () => {
   assert.equal(Math.round(retryDelayMs(0, 0)), 400);
   assert.equal(Math.round(retryDelayMs(0, 1)), 600);
+});
+
+test('a server that restarts is asked again at once, then soon, and not for ever', () => {
+  assert.deepEqual([0, 1, 39].map((attempt) => retryDelayMs(attempt, 0.5, true)), [0, 250, 250]);
+  assert.equal(retryDelayMs(40, 0.5, true), 10000);
 });

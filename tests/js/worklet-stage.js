@@ -42,3 +42,23 @@ export function sentenceChunks(turn, sentence, from, length) {
   }
   return chunks;
 }
+
+/** The microphone's worklet in a context of that rate: what it hears, what it posts. */
+export async function newCapture(rateHz) {
+  const posts = [];
+  let Processor = null;
+  globalThis.sampleRate = rateHz;
+  globalThis.AudioWorkletProcessor = function AudioWorkletProcessor() {
+    return Object.assign(Object.create(new.target.prototype), { port: { postMessage: (message) => posts.push(message) } });
+  };
+  globalThis.registerProcessor = (name, constructor) => { Processor = constructor; };
+  loads += 1;
+  await import(`../../frontend/js/worklets/capture-worklet.js?load=${loads}`);
+  const processor = new Processor();
+  const hear = (samples) => {
+    for (let start = 0; start < samples.length; start += QUANTUM) {
+      if (processor.process([[samples.subarray(start, start + QUANTUM)]]) !== true) throw new Error('a microphone must live on');
+    }
+  };
+  return { posts, hear };
+}

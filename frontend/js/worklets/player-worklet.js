@@ -4,11 +4,12 @@
  *
  * In:  chunk {turn, sentence, part, isLast, isFailed, samples} · end {turn} (no more chunks of it)
  *      stop {turn} (fade out, forget that turn and all before) · prebuffer {samples, isHolding} · reset
+ *      pause {isPaused} (nothing sounds, nothing is lost: it goes on at the next sample)
  * Out: sentence_started · position · sentence_ended {samples} · drained {underruns, pauses} · underrun
  *      position and sentence_ended name the last part played to its end, and the samples up to there
- *      stopped {sentence, samples heard; sentence null if none}
+ *      stopped {sentence, samples heard; sentence null if none; isPaused}
  */
-import { int16ToFloat } from '../pcm.js';
+import { int16ToFloat } from '../sound/pcm.js';
 
 const FADE_OUT = 240;
 const FADE_IN = 120;
@@ -25,6 +26,7 @@ let ends = 0;
 let mode = 'waiting';
 let prebuffer = 4800;
 let isHolding = false;
+let isPaused = false;
 let cancelledTurn = -1;
 let stoppingTurn = -1;
 let fadeOutLeft = 0;
@@ -37,7 +39,7 @@ let hasGap = false;
 let untilPosition = POSITION_EVERY;
 let level = 0;
 
-const handlers = { chunk: addChunk, end: addEnd, stop: startStop, prebuffer: setPrebuffer, reset: forgetAll };
+const handlers = { chunk: addChunk, end: addEnd, stop: startStop, prebuffer: setPrebuffer, pause: setPaused, reset: forgetAll };
 
 function onMessage(event) {
   handlers[event.data.type]?.(event.data);
@@ -46,6 +48,14 @@ function onMessage(event) {
 function setPrebuffer(message) {
   prebuffer = message.samples;
   isHolding = message.isHolding;
+}
+
+/** The sample after the last one that sounded is the first one that sounds again. A fade that has begun goes on. */
+function setPaused(message) {
+  if (message.isPaused === isPaused) return;
+  isPaused = message.isPaused;
+  if (isPaused && heard?.isOpen) tellPosition();
+  if (!isPaused && mode === 'playing') fadeInLeft = FADE_IN;
 }
 
 function addChunk(chunk) {
@@ -79,7 +89,7 @@ function startStop({ turn }) {
   cancelledTurn = Math.max(cancelledTurn, turn);
   stoppingTurn = Math.max(stoppingTurn, turn);
   if (mode === 'stopping') return;
-  if (mode === 'playing' && queue.length && queue[0].turn <= turn) {
+  if (mode === 'playing' && !isPaused && queue.length && queue[0].turn <= turn) {
     mode = 'stopping';
     fadeOutLeft = FADE_OUT;
   } else {
@@ -92,7 +102,8 @@ function finishStop() {
   const place = heard && heard.turn <= stoppingTurn ? heard : null;
   if (mode === 'stopping') mode = 'waiting';
   dropTurns(stoppingTurn);
-  post({ type: 'stopped', turn: stoppingTurn, sentence: place ? place.sentence : null, samples: place ? place.samples : 0 });
+  post({ type: 'stopped', turn: stoppingTurn, sentence: place ? place.sentence : null, samples: place ? place.samples : 0, isPaused });
+  isPaused = false;
   if (place) heard = null;
 }
 
@@ -112,6 +123,7 @@ function forgetAll() {
   dropTurns(Infinity);
   cancelledTurn = stoppingTurn = -1;
   heard = null;
+  isPaused = false;
   mode = 'waiting';
 }
 
@@ -119,6 +131,10 @@ function forgetAll() {
 function render(out) {
   let index = 0;
   while (index < out.length) {
+    if (isPaused && mode !== 'stopping') {
+      decay(out, index);
+      return;
+    }
     if (mode === 'waiting') startPlaying();
     if (mode === 'waiting') {
       decay(out, index);
@@ -158,7 +174,7 @@ function playChunk(out, from) {
 
 function gain() {
   let factor = 1;
-  if (fadeInLeft > 0) factor = 1 - fadeInLeft-- / FADE_IN;
+  if (fadeInLeft > 0) factor = 1 - fadeInLeft-- / (FADE_IN + 1);
   if (mode === 'stopping') factor *= --fadeOutLeft / FADE_OUT;
   return factor;
 }
@@ -190,8 +206,12 @@ function reportPosition(length) {
   untilPosition -= length;
   if (untilPosition > 0) return;
   untilPosition += POSITION_EVERY;
+  tellPosition();
+}
+
+function tellPosition() {
   const { turn, sentence, samples, part, partSamples } = heard;
-  post({ type: 'position', turn, sentence, samples, part, partSamples, buffered: bufferedSamples - offset, level });
+  post({ type: 'position', turn, sentence, samples, part, partSamples, buffered: bufferedSamples - offset, level, isPaused });
   level = 0;
 }
 

@@ -1,9 +1,11 @@
 /**
  * The line to the server: connect, come back after a loss, ping. News travels up as DOM events: socket_connecting,
- * socket_lost, socket_too_big, socket_message {message}, socket_frame {frame}, socket_latency {ms}, access_needed {wasRefused}.
- * Knows nothing of turns, sound or of what the page shows.
+ * socket_lost {reason: lost, restart or busy; retryMs}, socket_too_big, socket_message {message}, socket_frame {frame},
+ * socket_latency {ms}, access_needed {wasRefused}. Knows nothing of turns, sound or of what the page shows.
  */
+import { fetchTicket, hasAccessKey, probe, setAccessKey } from './access.js';
 import { SUBPROTOCOL, laterEvent, parseMessage, unpackFrame } from './protocol.js';
+import { currentSession, forgetSession, keepSession, loadSession } from './session-id.js';
 
 const FIRST_DELAY_MS = 500;
 const MOST_DELAY_MS = 10000;
@@ -13,8 +15,13 @@ const DELAY_JITTER = 0.2;
 const PING_EVERY_MS = 5000;
 const MOST_UNANSWERED = 2;
 const CLOSED_TOO_BIG = 1009;
+const CLOSED_RESTART = 1012;
+const CLOSED_BUSY = 1013;
+const JOIN_AGAIN_CODES = ['session_moved', 'listener_too_slow'];
+const RESTART_DELAY_MS = 250;
+const RESTART_TRIES = 40;
 const EVENTS_REMEMBERED = 4096;
-const STORAGE_KEY = 'cueline.session';
+const MOST_BUFFERED_BYTES = 96000;
 
 let socket = null;
 let hasOpened = false;
@@ -22,9 +29,8 @@ let hasSession = false;
 let attempt = 0;
 let retryTimer = 0;
 let leastDelayMs = 0;
+let reason = 'lost';
 let unansweredPings = 0;
-let sessionId = null;
-let accessKey = null;
 let isAskingForKey = false;
 let newestEvent = null;
 const seenEvents = new Set();
@@ -32,9 +38,13 @@ const seenEvents = new Set();
 /** Counters for the curious and for tests. */
 export const counts = { problems: {}, badFrames: 0, repeatedEvents: 0, connections: 0 };
 
-/** Milliseconds before try number `attempt` (0 is the first); chance is 0 to 1. For half a minute never more than 3 s. */
-export function retryDelayMs(attempt, chance) {
-  const delayMs = Math.min(attempt < EARLY_TRIES ? MOST_EARLY_DELAY_MS : MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
+/**
+ * Milliseconds before try number `attempt` (0 is the first); chance is 0 to 1. For half a minute never more than 3 s.
+ * A server that said it restarts is asked again at once, and soon again.
+ */
+export function retryDelayMs(attempt, chance, isRestart = false) {
+  if (isRestart && attempt < RESTART_TRIES) return attempt === 0 ? 0 : RESTART_DELAY_MS;
+  const delayMs = Math.min(attempt < EARLY_TRIES ? MOST_EARLY_DELAY_MS : MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt, 20));
   return delayMs * (1 - DELAY_JITTER + 2 * DELAY_JITTER * chance);
 }
 
@@ -51,35 +61,37 @@ export async function connect() {
 async function socketUrl() {
   const url = new URL('ws', document.baseURI);
   url.protocol = url.protocol.replace('http', 'ws');
-  if (sessionId) url.searchParams.set('session', sessionId);
-  if (accessKey) url.searchParams.set('ticket', await fetchTicket());
+  if (currentSession()) url.searchParams.set('session', currentSession());
+  if (hasAccessKey()) url.searchParams.set('ticket', await takeTicket());
   return url;
 }
 
-async function fetchTicket() {
-  const answer = await fetch('api/tickets', { method: 'POST', headers: accessHeaders() });
-  if (answer.status === 401 || answer.status === 403) askForKey();
-  if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
-  return (await answer.json()).ticket;
+async function takeTicket() {
+  const { ticket, isRefused } = await fetchTicket();
+  if (isRefused) askForKey();
+  if (!ticket) throw new Error('no ticket');
+  return ticket;
 }
 
-function accessHeaders() {
-  return accessKey ? { Authorization: `Bearer ${accessKey}` } : {};
+/** Leave this session for a new one. */
+export function startAnew() {
+  forgetSession();
+  if (socket) forgetSocket();
+  connect();
 }
 
-/** The key stays in memory: a page that is reloaded asks again. */
 export function useAccessKey(key) {
-  accessKey = key;
+  setAccessKey(key);
   isAskingForKey = false;
   attempt = 0;
   connect();
 }
 
 function askForKey() {
-  const wasRefused = accessKey !== null;
-  accessKey = null;
+  const wasRefused = hasAccessKey();
+  setAccessKey(null);
   isAskingForKey = true;
-  announce('socket_lost');
+  announce('socket_lost', { reason: 'key', retryMs: 0 });
   announce('access_needed', { wasRefused });
 }
 
@@ -128,29 +140,36 @@ function onText(text) {
   if (message.type === 'error') onErrorMessage(message);
   if (message.type === 'pong') announce('socket_latency', { ms: performance.now() - (message.t ?? performance.now()) });
   else if (message.type === 'session') onSession(message);
-  else if (!isGoneSession(message) && isNews(message)) announce('socket_message', { message });
+  else if (!isRefusal(message) && isNews(message)) announce('socket_message', { message });
 }
 
 /** A session that is gone is no error for a person, but a new start. */
 function onErrorMessage(message) {
   if (message.retry_after_s > 0) leastDelayMs = message.retry_after_s * 1000;
   if (isGoneSession(message)) forgetSession();
+  if (JOIN_AGAIN_CODES.includes(message.code)) reason = 'restart';
 }
 
 function isGoneSession({ code }) {
   return code === 'session_unknown' && !hasSession;
 }
 
+/** The line will be closed, and this file opens it again: whoever waits is told that it is lost, and that is enough. */
+function isRefusal({ type, code, retry_after_s: retryAfterS }) {
+  if (type !== 'error') return false;
+  return JOIN_AGAIN_CODES.includes(code) || (!hasSession && (code === 'session_unknown' || retryAfterS > 0));
+}
+
 /** The state of the line, not an entry of the log: it neither counts as seen nor is it ever left out. */
 function onSession(message) {
   attempt = leastDelayMs = 0;
+  reason = 'lost';
   hasSession = true;
-  if (message.session_id !== sessionId) {
+  if (message.session_id !== currentSession()) {
     seenEvents.clear();
     newestEvent = null;
   }
-  sessionId = message.session_id;
-  storeSession(sessionId);
+  keepSession(message.session_id);
   announce('socket_message', { message });
 }
 
@@ -177,6 +196,13 @@ export function send(message) {
   if (isConnected()) socket.send(JSON.stringify(message));
 }
 
+/** False when the line is too slow for the voice: better a gap than words that arrive a minute late. */
+export function sendFrame(buffer) {
+  if (!isConnected() || socket.bufferedAmount > MOST_BUFFERED_BYTES) return false;
+  socket.send(buffer);
+  return true;
+}
+
 export function isConnected() {
   return hasSession && socket?.readyState === 1;
 }
@@ -201,7 +227,9 @@ async function onClose({ code }) {
   socket = null;
   hasSession = false;
   if (code === CLOSED_TOO_BIG) announce('socket_too_big');
-  if (hasOpened) retryLater();
+  if (code === CLOSED_RESTART) reason = 'restart';
+  if (code === CLOSED_BUSY && leastDelayMs > 0) reason = 'busy';
+  if (hasOpened || reason === 'restart') retryLater();
   else await onRefused();
 }
 
@@ -210,55 +238,23 @@ async function onRefused() {
   const status = await probe('api/sessions');
   if (status === 401 || status === 403) {
     askForKey();
-  } else if (status === 200 && sessionId && (await probe(`api/sessions/${encodeURIComponent(sessionId)}`)) === 404) {
+  } else if (status === 200 && currentSession() && (await probe(`api/sessions/${encodeURIComponent(currentSession())}`)) === 404) {
     forgetSession();
   }
   retryLater();
 }
 
-async function probe(path) {
-  try {
-    return (await fetch(path, { headers: accessHeaders(), cache: 'no-store' })).status;
-  } catch {
-    return 0;
-  }
-}
-
 function retryLater() {
   if (isAskingForKey) return;
-  announce('socket_lost');
+  const retryMs = Math.max(leastDelayMs, retryDelayMs(attempt, Math.random(), reason === 'restart'));
+  announce('socket_lost', { reason, retryMs });
   clearTimeout(retryTimer);
-  retryTimer = setTimeout(connect, Math.max(leastDelayMs, retryDelayMs(attempt, Math.random())));
+  retryTimer = setTimeout(connect, retryMs);
   attempt += 1;
 }
 
 function onOnline() {
   if (!isConnected() && !isAskingForKey) connect();
-}
-
-function storeSession(id) {
-  try {
-    sessionStorage.setItem(STORAGE_KEY, id);
-  } catch {
-    // A browser without storage: the session lasts as long as the page.
-  }
-}
-
-function loadSession() {
-  try {
-    return sessionStorage.getItem(STORAGE_KEY);
-  } catch {
-    return null;
-  }
-}
-
-function forgetSession() {
-  sessionId = null;
-  try {
-    sessionStorage.removeItem(STORAGE_KEY);
-  } catch {
-    // As above.
-  }
 }
 
 function announce(name, detail = {}) {
@@ -267,7 +263,7 @@ function announce(name, detail = {}) {
 
 /** Rejoins the session of this tab, if it has one. */
 export function startConnection() {
-  sessionId = loadSession();
+  loadSession();
   setInterval(onPingTime, PING_EVERY_MS);
   globalThis.addEventListener('online', onOnline);
   connect();

@@ -15,6 +15,15 @@ export function splitAtVoice(text, heardMs, durationMs) {
   return [words.slice(0, count).join(''), words.slice(count).join('')];
 }
 
+/**
+ * Where the voice is in the words of a sentence: [milliseconds, of how many]. Sound of an attempt that was given up
+ * does not count once the next one is heard; while it is still heard, it has its own place.
+ */
+export function placeInWords({ heardMs, restartMs = 0, durationMs }) {
+  const wordsMs = durationMs > restartMs ? durationMs - restartMs : durationMs;
+  return [heardMs >= restartMs ? heardMs - restartMs : heardMs, wordsMs];
+}
+
 function wordToWeight(word) {
   const letters = word.trim();
   if (/[.!?]["')\]]*$/.test(letters)) return letters.length + 5;

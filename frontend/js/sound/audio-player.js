@@ -1,24 +1,23 @@
 /**
  * Sound out: the audio context, the player worklet, and the order of frames. News travels up as DOM events:
  * audio_stream_start, audio_sentence_start, audio_sentence_end, audio_position, audio_underrun, audio_stream_stop,
- * audio_blocked, audio_dropped, audio_running. Knows nothing of the socket, of text or of what the page shows.
+ * audio_blocked, audio_dropped, audio_running, audio_pace {isHolding, targetMs}. Knows nothing of the socket, of text
+ * or of what the page shows.
  */
-import { judgeFrame } from './protocol.js';
+import { judgeFrame } from '../wire/protocol.js';
 import { msHeardBefore } from './heard-place.js';
+import { closeOutlet, openOutlet, outletLatencyMs } from './outlet.js';
 import { SAMPLE_RATE, floatsToInt16s, msToSamples, samplesToMs } from './pcm.js';
 import { finishReply, newPolicy, newReply, noteUnderrun, observeChunk } from './jitter.js';
 
 const MOST_HELD_FRAMES = 6000;
 const STOP_PATIENCE_MS = 250;
 const MOST_FAILED_STARTS = 5;
-const VOLUME_RAMP_S = 0.02;
 
 let context = null;
 let mayStart = false;
 let failedStarts = 0;
 let playerNode = null;
-let volumeNode = null;
-let volume = 1;
 let held = [];
 let newest = null;
 let cancelledTurn = -1;
@@ -59,7 +58,8 @@ function onFailedStart() {
   failedStarts += 1;
   context.onstatechange = null;
   context.close();
-  context = volumeNode = null;
+  context = null;
+  closeOutlet();
   announce('audio_blocked');
 }
 
@@ -67,9 +67,9 @@ async function buildGraph() {
   await context.audioWorklet.addModule('js/worklets/player-worklet.js');
   const node = new AudioWorkletNode(context, 'player', { numberOfInputs: 0, outputChannelCount: [1] });
   node.port.onmessage = onWorkletMessage;
-  volumeNode = new GainNode(context, { gain: volume });
-  node.connect(volumeNode);
-  const last = wantsTap() ? volumeNode.connect(await buildTap()) : volumeNode;
+  const outlet = await openOutlet(context);
+  node.connect(outlet);
+  const last = wantsTap() ? outlet.connect(await buildTap()) : outlet;
   last.connect(context.destination);
   playerNode = node;
   failedStarts = 0;
@@ -142,6 +142,7 @@ function postToWorklet(entry) {
 }
 
 function sendPrebuffer() {
+  announce('audio_pace', { isHolding: policy.isHolding, targetMs: policy.targetMs });
   playerNode?.port.postMessage({ type: 'prebuffer', samples: msToSamples(policy.targetMs), isHolding: policy.isHolding });
 }
 
@@ -161,6 +162,11 @@ function lastHeardOf(turn) {
   return lastHeard?.turn === turn ? { sentence: lastHeard.sentence, ms: lastHeard.ms } : null;
 }
 
+/** The voice stops where it is, and goes on there: nothing of it is lost, and what comes meanwhile is kept. */
+export function pausePlayer(isPaused) {
+  playerNode?.port.postMessage({ type: 'pause', isPaused });
+}
+
 /** A new session counts its turns from 0 again. */
 export function resetPlayer() {
   newest = lastHeard = startedTurn = null;
@@ -172,16 +178,6 @@ export function resetPlayer() {
 /** The newest frame received, for resume. */
 export function newestFrame() {
   return newest;
-}
-
-/** 0 to 1; at 1 the samples pass untouched. */
-export function setVolume(wanted) {
-  volume = wanted;
-  if (!volumeNode) return;
-  const { gain } = volumeNode;
-  gain.cancelScheduledValues(context.currentTime);
-  gain.setValueAtTime(gain.value, context.currentTime);
-  gain.linearRampToValueAtTime(volume, context.currentTime + VOLUME_RAMP_S);
 }
 
 function onWorkletMessage({ data }) {
@@ -212,9 +208,9 @@ function onSentenceEnded({ turn, sentence, samples, part, partSamples, isFailed 
   announce('audio_sentence_end', { ...lastHeard, part, partMs: beforeMs + samplesToMs(partSamples), isFailed });
 }
 
-function onPosition({ turn, sentence, samples, part, partSamples, level }) {
+function onPosition({ turn, sentence, samples, part, partSamples, level, isPaused }) {
   const beforeMs = msHeardBefore(turn, sentence);
-  lastHeard = { turn, sentence, ms: beforeMs + samplesToEarMs(samples) };
+  lastHeard = { turn, sentence, ms: beforeMs + samplesToEarMs(samples, isPaused) };
   announce('audio_position', { ...lastHeard, part, partMs: beforeMs + samplesToMs(partSamples), level });
 }
 
@@ -230,16 +226,15 @@ function onDrained({ turn, underruns, pauses }) {
   announce('audio_stream_stop', { turn, underruns, pauses });
 }
 
-function onStopped({ turn, sentence, samples }) {
+function onStopped({ turn, sentence, samples, isPaused }) {
   if (startedTurn !== null && startedTurn <= turn) startedTurn = null;
-  const heard = sentence === null ? null : { sentence, ms: Math.round(msHeardBefore(turn, sentence) + samplesToEarMs(samples)) };
+  const heard = sentence === null ? null : { sentence, ms: Math.round(msHeardBefore(turn, sentence) + samplesToEarMs(samples, isPaused)) };
   waitingForStop.splice(0).forEach((resolve) => resolve(heard));
 }
 
-/** The ear is behind the worklet by the latency of the device. */
-function samplesToEarMs(samples) {
-  const latencyMs = (context.outputLatency || context.baseLatency || 0) * 1000;
-  return Math.max(0, samplesToMs(samples) - latencyMs);
+/** The ear is behind the worklet by the latency of the device; in a pause it hears the rest of it. */
+function samplesToEarMs(samples, isPaused) {
+  return isPaused ? samplesToMs(samples) : Math.max(0, samplesToMs(samples) - outletLatencyMs());
 }
 
 function announce(name, detail = {}) {

@@ -2,77 +2,52 @@
  * The conversation on the page: what was said, what is being said, and how far. Writes text as text only.
  * Knows nothing of the wire or of sound: it is given words and sentences and shows them.
  */
-import { cutReply, splitAtVoice } from './captions.js';
-import { stateToWords } from './states.js';
+import { cutReply, placeInWords, splitAtVoice } from '../talk/captions.js';
+import { makeBubble, makeFailure } from './bubbles.js';
+import { follow, showPlace, startFollowing } from './following.js';
 
 const MOST_TURNS = 200;
-const NEAR_END_PX = 80;
-const ANNOUNCE_AFTER_MS = 250;
 
 const transcript = document.getElementById('transcript');
 const welcome = document.getElementById('welcome');
-const jump = document.getElementById('jump');
-const meter = document.getElementById('meter');
-const stateIcon = document.getElementById('state-icon');
-const stateWord = document.getElementById('state-word');
-const announcer = document.getElementById('announcer');
-const caption = document.getElementById('caption');
-const captionSaid = document.getElementById('caption-said');
-const captionRest = document.getElementById('caption-rest');
-const firstSound = document.getElementById('first-sound');
 
 const views = new Map();
 const dirtyReplies = new Set();
 let partialBubble = null;
 let playingSpan = null;
-let isFollowing = true;
-let expectedTop = 0;
+let againSpan = null;
 let frameRequest = 0;
-let announceTimer = 0;
 
-export function renderState(state, words) {
-  document.body.dataset.state = state;
-  stateIcon.setAttribute('href', `#icon-${state}`);
-  stateWord.textContent = stateToWords(state, words);
-  if (state !== 'speaking') meter.style.setProperty('--level', 0);
-  clearTimeout(announceTimer);
-  announceTimer = setTimeout(announceState, ANNOUNCE_AFTER_MS);
-}
-
-/** Only a state that lasts is read aloud: a talk that is replayed after a reload runs through dozens. */
-function announceState() {
-  announcer.textContent = stateWord.textContent;
-}
-
-/** The seconds of waiting are for the eye only: a screen reader that counts aloud helps nobody. */
-export function renderWaiting(state, seconds) {
-  stateWord.textContent = stateToWords(state, { seconds });
-}
-
-export function renderLevel(level) {
-  meter.style.setProperty('--level', Math.min(1, level).toFixed(2));
-}
-
-export function renderCaption(text, heardMs, durationMs) {
-  const [said, rest] = splitAtVoice(text, heardMs, durationMs);
-  if (captionSaid.textContent === said && captionRest.textContent === rest) return;
-  captionSaid.textContent = said;
-  captionRest.textContent = rest;
-  caption.scrollTop = captionRest.offsetTop - caption.clientHeight / 2;
-}
-
-export function renderFirstSound(ms) {
-  firstSound.textContent = ms === null ? '' : `First sound after ${Math.round(ms)} ms`;
-}
-
-/** A person's words. While they are still being spoken the same bubble changes. */
-export function renderUserText(turn, text, isFinal, at) {
+/**
+ * A person's words. While they are still being spoken the same bubble changes; what may yet change is shown so.
+ * Without words it was no speech.
+ */
+export function renderUserText(turn, text, { isFinal, stableChars = 0, at }) {
+  if (!text.trim()) {
+    dropPartial();
+    return;
+  }
   const bubble = partialBubble ?? addMessage(turn, 'user', 'You', at);
-  bubble.body.textContent = text;
+  bubble.body.textContent = isFinal ? text : text.slice(0, stableChars);
+  if (!isFinal) bubble.body.append(unstableElement(text.slice(stableChars)));
   bubble.article.classList.toggle('partial', !isFinal);
   partialBubble = isFinal ? null : bubble;
-  isFollowing = true;
+  if (isFinal) viewOf(turn).section.prepend(bubble.article);
+  startFollowing();
   scheduleFrame();
+}
+
+function unstableElement(text) {
+  const span = document.createElement('span');
+  span.className = 'unstable';
+  span.textContent = text;
+  return span;
+}
+
+/** What was being said is no speech after all, or nobody hears it any more. */
+export function dropPartial() {
+  partialBubble?.article.remove();
+  partialBubble = null;
 }
 
 /** New words of a reply, or the whole of it when it is complete. */
@@ -116,11 +91,12 @@ function placeSentence(view, turn, { number, character }) {
   reply.spans.set(number, span);
 }
 
-function paintSentence(span, { status, text, heardMs, durationMs, reason }) {
+function paintSentence(span, sentence) {
+  const { status, text, reason } = sentence;
   if (span.dataset.status === status) return;
   span.dataset.status = status;
   span.title = status === 'failed' ? `Not spoken: ${reason || 'the voice failed'}` : '';
-  if (status === 'interrupted') splitSpan(span, splitAtVoice(span.textContent || text, heardMs, durationMs));
+  if (status === 'interrupted') splitSpan(span, splitAtVoice(span.textContent || text, ...placeInWords(sentence)));
   if (status === 'playing') playingSpan = span;
   else if (playingSpan === span) playingSpan = null;
   scheduleFrame();
@@ -181,24 +157,13 @@ export function closeConversation() {
   line.className = 'divider muted';
   line.textContent = 'A new conversation begins here';
   transcript.append(line);
+  transcript.scrollTop = transcript.scrollHeight;
 }
 
 function addMessage(turn, kind, name, at) {
-  const article = document.createElement('article');
-  const head = document.createElement('header');
-  const who = document.createElement('strong');
-  const time = document.createElement('time');
-  const body = document.createElement('p');
-  article.className = `message ${kind}`;
-  body.className = 'words';
-  who.textContent = name;
-  const date = new Date(at ?? Date.now());
-  time.dateTime = date.toISOString();
-  time.textContent = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-  head.append(who, time);
-  article.append(head, body);
-  viewOf(turn).section.append(article);
-  return { article, body, who };
+  const bubble = makeBubble(kind, name, at);
+  viewOf(turn).section.append(bubble.article);
+  return bubble;
 }
 
 function addReply(turn, character, at) {
@@ -229,7 +194,7 @@ function onFrame() {
   frameRequest = 0;
   dirtyReplies.forEach(layOutReply);
   dirtyReplies.clear();
-  follow();
+  follow(playingSpan ?? againSpan);
 }
 
 /** Most words only lengthen the tail; the sentences are laid out anew when one joins them. */
@@ -256,40 +221,50 @@ function pieceToNode(reply, { number, text }) {
   return span;
 }
 
-/** Keep the spoken sentence in sight, or the newest words while nothing is spoken. A person who scrolls is left alone. */
-function follow() {
-  jump.hidden = isFollowing;
-  if (!isFollowing) return;
-  if (playingSpan?.isConnected) scrollToSpan(playingSpan);
-  else scrollTranscript(transcript.scrollHeight - transcript.clientHeight);
+/** A turn that could not be answered, or not to its end, says so where it stands. */
+export function renderFailure(turn, message) {
+  const { section } = viewOf(turn);
+  section.querySelector('.failure')?.remove();
+  section.append(makeFailure(message, () => askAgain(section)));
+  scheduleFrame();
 }
 
-function scrollToSpan(span) {
-  const frame = transcript.getBoundingClientRect();
-  const box = span.getBoundingClientRect();
-  const below = box.bottom + 16 - frame.bottom;
-  const above = box.top - 16 - frame.top;
-  if (below > 0) scrollTranscript(transcript.scrollTop + Math.min(below, above));
-  else if (above < 0) scrollTranscript(transcript.scrollTop + above);
+function askAgain(section) {
+  const text = section.querySelector('.user .words')?.textContent;
+  if (text) document.dispatchEvent(new CustomEvent('ask_again', { detail: { text } }));
 }
 
-function scrollTranscript(top) {
-  transcript.scrollTop = top;
-  expectedTop = transcript.scrollTop;
+/** The sentence of an old turn that is played once more; null when none is. */
+export function renderAgain(turn, sentence) {
+  againSpan?.classList.remove('again-now');
+  againSpan = views.get(turn)?.places.get(sentence)?.span ?? null;
+  againSpan?.classList.add('again-now');
+  for (const [number, { section }] of views) section.classList.toggle('again', number === turn);
+  scheduleFrame();
 }
 
-function onScroll() {
-  if (Math.abs(transcript.scrollTop - expectedTop) < 2) return;
-  expectedTop = transcript.scrollTop;
-  isFollowing = transcript.scrollHeight - transcript.clientHeight - transcript.scrollTop < NEAR_END_PX;
-  jump.hidden = isFollowing;
+/** What stands there: [{turn, name, isUser, text, at, heard}], heard being the words that sounded. */
+export function readTranscript() {
+  return [...transcript.querySelectorAll('.message')].map((article) => ({
+    turn: Number(article.parentElement.dataset.turn ?? NaN),
+    name: article.querySelector('.who').textContent,
+    isUser: article.classList.contains('user'),
+    text: article.querySelector('.words').textContent.trim(),
+    at: Date.parse(article.querySelector('time').dateTime),
+    heard: [...article.querySelectorAll('[data-status=played], .said')].map(({ textContent }) => textContent.trim()).join(' '),
+  }));
 }
 
-function onJump() {
-  isFollowing = true;
-  follow();
+export function showSentence(turn, sentence) {
+  const place = views.get(turn)?.places.get(sentence)?.span ?? views.get(turn)?.section;
+  if (place) showPlace(place);
 }
 
-transcript.addEventListener('scroll', onScroll, { passive: true });
-jump.addEventListener('click', onJump);
+/** A first thing to say, for who does not know what. */
+function onStarter({ target }) {
+  if (target.closest('button')) document.dispatchEvent(new CustomEvent('ask_again', { detail: { text: target.textContent } }));
+}
+
+welcome.addEventListener('click', onStarter);
+document.addEventListener('follow_wanted', scheduleFrame);
 new ResizeObserver(scheduleFrame).observe(transcript);

@@ -2,31 +2,43 @@
  * What the page knows of each turn and its sentences, and the one place that changes a sentence's status.
  * Knows nothing of the socket or of the player: it is told what they said.
  */
-import { wasHeardBefore } from './heard-place.js';
-import { isToCome, mergeServerState } from './states.js';
-import { closeConversation, renderCaption, renderSentence, renderTurnEnd } from './chatui.js';
-import { renderJob, renderSummary, showQueue } from './voice-queue.js';
+import { msHeardBefore, wasHeardBefore } from '../sound/heard-place.js';
+import { placeInWords } from './captions.js';
+import { isToCome, mergeServerState, statusAfterCut } from './states.js';
+import { closeConversation, renderSentence, renderTurnEnd } from '../transcript/chatui.js';
+import { renderCaption } from '../page/now.js';
+import { clearQueue, renderJob, renderTurnHead } from '../queue/voice-queue.js';
 
 const MOST_TURNS = 200;
 
 const turns = new Map();
+let isSilentPage = false;
 
-/** The turn of that number, new if need be. The queue shows the newest one unless an older one is being heard. */
-export function turnOf(number, playingTurn = null) {
+/** Here no sound can be made at all: nothing is called skipped that could not have been heard. */
+export function keepSilent() {
+  isSilentPage = true;
+}
+
+/** The turn of that number, new if need be. */
+export function turnOf(number) {
   const known = turns.get(number);
   if (known) return known;
   const turn = {
-    number, isStarted: false, isEnded: false, isCut: false, isSpeechEnded: false,
-    hasFrames: false, isHeard: false, playing: null, sentences: new Map(),
+    number, isStarted: false, isEnded: false, isCut: false, isSpeechEnded: false, hasFrames: false, isHeard: false,
+    playing: null, asked: '', hasText: false, failure: '', firstSoundMs: null, underruns: 0, sentences: new Map(),
   };
   turns.set(number, turn);
   if (turns.size > MOST_TURNS) turns.delete(Math.min(...turns.keys()));
-  if (playingTurn === null && number === newestTurn()) showQueueOf(turn);
   return turn;
 }
 
 export function knownTurn(number) {
   return turns.get(number);
+}
+
+/** Oldest first. */
+export function allTurns() {
+  return [...turns.values()].sort((a, b) => a.number - b.number);
 }
 
 /** -1 before the first. */
@@ -55,18 +67,17 @@ export function forgetTurns() {
   }
   turns.clear();
   closeConversation();
-  showQueue(null, []);
+  clearQueue();
   renderCaption('', 0, null);
 }
 
-export function showQueueOf(turn) {
-  showQueue(turn.number, [...turn.sentences.values()]);
-}
-
-function sentenceOf(turn, number) {
+export function sentenceOf(turn, number) {
   const known = turn.sentences.get(number);
   if (known) return known;
-  const sentence = { number, text: '', character: '', status: 'queued', durationMs: null, heardMs: 0, reason: '', attempt: 0, hasFailed: false };
+  const sentence = {
+    number, text: '', character: '', status: 'queued', durationMs: null, heardMs: 0, restartMs: 0, madeMs: 0, isReceived: false,
+    reason: '', attempt: 0, hasFailed: false, worker: '', queueMs: null, firstAudioMs: null, isCached: false,
+  };
   turn.sentences.set(number, sentence);
   return sentence;
 }
@@ -74,8 +85,7 @@ function sentenceOf(turn, number) {
 function setStatus(turn, sentence, status) {
   sentence.status = status;
   if (sentence.text) renderSentence(turn.number, sentence);
-  renderJob(turn.number, sentence);
-  renderSummary(turn.number, [...turn.sentences.values()]);
+  renderJob(turn, sentence);
 }
 
 /** What the server says of a sentence. */
@@ -84,11 +94,25 @@ export function updateSentence(turn, message) {
   sentence.text = message.text || sentence.text;
   sentence.character = message.character ?? sentence.character;
   sentence.durationMs = message.duration_ms ?? sentence.durationMs;
+  sentence.restartMs = message.restart_ms ?? sentence.restartMs;
   sentence.attempt = message.attempt ?? sentence.attempt;
+  sentence.worker = message.worker ?? sentence.worker;
+  sentence.queueMs = message.queue_ms ?? sentence.queueMs;
+  sentence.firstAudioMs = message.first_audio_ms ?? sentence.firstAudioMs;
+  sentence.isCached = message.cached ?? sentence.isCached;
   sentence.hasFailed = message.state === 'failed';
   const merged = mergeServerState(sentence.status, message.state);
   const status = merged === 'ready' && wasHeardBefore(turn.number, message.sentence, false) ? 'played' : merged;
   setStatus(turn, sentence, turn.isCut ? statusAfterCut({ ...sentence, status }) : status);
+}
+
+/** So much more of its sound is here. */
+export function addSound(turn, number, ms, isLast) {
+  const sentence = sentenceOf(turn, number);
+  if (sentence.madeMs === 0) sentence.madeMs = msHeardBefore(turn.number, number);
+  sentence.madeMs += ms;
+  sentence.isReceived ||= isLast;
+  renderJob(turn, sentence);
 }
 
 /** The reason, for a person, why a sentence could not be spoken. */
@@ -104,14 +128,18 @@ export function startSentence(turn, number) {
   const sentence = sentenceOf(turn, number);
   turn.playing = sentence;
   setStatus(turn, sentence, 'playing');
-  renderCaption(sentence.text, 0, sentence.durationMs);
+  moveCaption(sentence);
 }
 
 export function moveSentence(turn, ms) {
   const { playing } = turn;
   playing.heardMs = ms;
-  renderJob(turn.number, playing);
-  renderCaption(playing.text, ms, playing.durationMs);
+  renderJob(turn, playing);
+  moveCaption(playing);
+}
+
+function moveCaption(sentence) {
+  renderCaption(sentence.text, ...placeInWords(sentence));
 }
 
 /** Its last sample has sounded. */
@@ -126,10 +154,21 @@ export function closeTurn(turn, isKept = false) {
   turn.playing = null;
   for (const sentence of turn.sentences.values()) {
     const isHeard = wasHeardBefore(turn.number, sentence.number, true);
-    if (sentence.status === 'ready' && !isKept) setStatus(turn, sentence, isHeard ? 'played' : 'skipped');
-    if (sentence.status === 'queued' || sentence.status === 'synthesizing') setStatus(turn, sentence, 'skipped');
+    const { status } = sentence;
+    const isLeft = status === 'queued' || status === 'synthesizing' || (status === 'ready' && !isKept);
+    if (isLeft) setStatus(turn, sentence, statusUnheard(status, isHeard));
   }
+  finishTurnHead(turn);
+}
+
+function statusUnheard(status, isHeard) {
+  if (status === 'ready' && isHeard) return 'played';
+  return isSilentPage ? 'silent' : 'skipped';
+}
+
+function finishTurnHead(turn) {
   renderTurnEnd(turn.number, turn.isCut);
+  renderTurnHead(turn);
 }
 
 /**
@@ -144,13 +183,8 @@ export function cutTurn(turn, heard) {
     if (heard?.sentence === sentence.number && sentence.status !== 'played') sentence.heardMs = heard.ms;
     setStatus(turn, sentence, statusAfterCut(sentence));
   }
-  renderTurnEnd(turn.number, true);
+  finishTurnHead(turn);
   renderCaption('', 0, null);
-}
-
-function statusAfterCut({ status, heardMs }) {
-  if (status === 'played' || status === 'interrupted' || status === 'failed') return status;
-  return heardMs > 0 ? 'interrupted' : 'skipped';
 }
 
 /** As cutTurn, for a page that did not hear the turn itself: another one did, or it was before a reload. */
@@ -159,4 +193,12 @@ export function cutUnheardTurn(turn, heard) {
     if (sentence.status !== 'failed') sentence.status = sentence.number < heard.sentence ? 'played' : 'ready';
   }
   cutTurn(turn, heard);
+}
+
+/** Sound that can no longer be had: all that has not come whole, up to the sentence where it goes on (null: none follows). */
+export function missSentences(turn, nextSentence) {
+  for (const sentence of turn.sentences.values()) {
+    const isBefore = nextSentence === null || sentence.number < nextSentence;
+    if (isBefore && !sentence.isReceived && isToCome(sentence.status) && sentence.status !== 'playing') setStatus(turn, sentence, 'missed');
+  }
 }

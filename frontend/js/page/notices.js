@@ -1,17 +1,15 @@
 /**
- * What the page tells a person outside the conversation: connection, toasts, banner, notice, access dialog.
+ * What the page tells a person outside the conversation: toasts, banner, notices, access dialog.
  * Knows nothing of the wire or of sound.
  */
 const TOAST_MS = 8000;
 const MOST_TOASTS = 3;
 
-const connection = document.getElementById('connection');
-const connectionWord = document.getElementById('connection-word');
-const latency = document.getElementById('latency');
 const toasts = document.getElementById('toasts');
 const banner = document.getElementById('banner');
 const notice = document.getElementById('notice');
 const noticeText = document.getElementById('notice-text');
+const voiceNotice = document.getElementById('voice-notice');
 const noticeClose = document.getElementById('notice-close');
 const accessDialog = document.getElementById('access-dialog');
 const accessForm = document.getElementById('access-form');
@@ -19,17 +17,6 @@ const accessWhy = document.getElementById('access-why');
 const accessKey = document.getElementById('access-key');
 
 const knownNotices = new Set();
-
-/** kind: connecting, online or offline. */
-export function renderConnection(kind, word) {
-  connection.dataset.connection = kind;
-  connectionWord.textContent = word;
-  if (kind !== 'online') latency.textContent = '';
-}
-
-export function renderLatency(ms) {
-  latency.textContent = `${Math.round(ms)} ms`;
-}
 
 /** action: {word, run}, a button in the toast. Returns what takes it away. */
 export function showToast(text, { code = '', isError = false, action = null } = {}) {
@@ -75,6 +62,12 @@ export function showNotice(text) {
   notice.hidden = false;
 }
 
+/** Stands as long as there is something to say: an empty text takes it away. */
+export function showVoiceNotice(text) {
+  voiceNotice.textContent = text;
+  voiceNotice.hidden = !text;
+}
+
 function onNoticeClose() {
   noticeText.replaceChildren();
   notice.hidden = true;
@@ -97,6 +90,8 @@ function onAccessCancel() {
   showToast('This server asks for an access key.', { code: 'access_needed', action: { word: 'Enter key', run: () => askAccessKey(false) } });
 }
 
+/** On a narrow screen a long remark shows its beginning. */
+noticeText.addEventListener('click', () => notice.classList.toggle('open'));
 noticeClose.addEventListener('click', onNoticeClose);
 accessForm.addEventListener('submit', onAccessSubmit);
 accessDialog.addEventListener('cancel', onAccessCancel);

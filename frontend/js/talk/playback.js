@@ -1,15 +1,17 @@
 /**
  * What is being heard: moves the sentences on as the player reports them, and tells the server how far the ear is.
- * News travels up as DOM events: playback_begun (the first sound of a turn), playback_changed (another sentence, or
- * none). Knows nothing of the state of the page or of what a person asks for.
+ * News travels up as a DOM event, playback_changed (another sentence, or none). Knows nothing of the state of the page or of what a person asks for.
  */
-import { closeHeardTurn, keepHeardPlace } from './heard-place.js';
-import { playedMessage } from './protocol.js';
-import { send } from './websocket.js';
-import { unlockAudio } from './audio-player.js';
-import { closeTurn, endSentence, knownTurn, moveSentence, newestTurn, showQueueOf, startSentence, turnOf } from './turns.js';
-import { renderLevel } from './chatui.js';
-import { showToast } from './notices.js';
+import { playedMessage } from '../wire/protocol.js';
+import { send } from '../wire/websocket.js';
+import { unlockAudio } from '../sound/audio-player.js';
+import { closeHeardTurn, keepHeardPlace } from '../sound/heard-place.js';
+import { markStep, notePace, noteUnderruns } from './latency.js';
+import { stopAgain } from './replay.js';
+import { closeTurn, endSentence, moveSentence, startSentence, turnOf } from './turns.js';
+import { readAloud, renderCaption, renderLevel } from '../page/now.js';
+import { showToast } from '../page/notices.js';
+import { renderTurnHead, showHolding } from '../queue/voice-queue.js';
 
 const PLAYED_EVERY_MS = 1000;
 
@@ -24,10 +26,17 @@ export function stopHearing(number) {
   if (playingTurn !== null && playingTurn <= number) playingTurn = null;
 }
 
+/** Whoever cuts in is about to end the reply: the server must know how far it was heard. */
+export function reportSoon() {
+  reportedMs = -Infinity;
+}
+
 function onStreamStart({ detail }) {
+  stopAgain();
   playingTurn = detail.turn;
-  showQueueOf(turnOf(detail.turn));
-  announce('playback_begun');
+  const turn = turnOf(detail.turn);
+  turn.firstSoundMs ??= markStep('sound');
+  renderTurnHead(turn);
 }
 
 function onSentenceStart({ detail }) {
@@ -35,6 +44,7 @@ function onSentenceStart({ detail }) {
   if (turn.isCut) return;
   reportedMs = 0;
   startSentence(turn, detail.sentence);
+  readAloud(turn.playing.text);
   announce('playback_changed');
 }
 
@@ -68,11 +78,25 @@ function reportPlayed({ turn, sentence, ms }) {
 function onStreamStop({ detail }) {
   const turn = turnOf(detail.turn);
   turn.isHeard = true;
+  turn.underruns = detail.underruns;
   if (!turn.isCut) closeHeardTurn(detail.turn);
   if (playingTurn === detail.turn) playingTurn = null;
   closeTurn(turn);
-  if (playingTurn === null) showQueueOf(knownTurn(newestTurn()));
+  if (playingTurn === null) renderCaption('', 0, null);
   announce('playback_changed');
+}
+
+function onUnderrun() {
+  if (playingTurn === null) return;
+  const turn = turnOf(playingTurn);
+  turn.underruns += 1;
+  noteUnderruns(turn.underruns);
+  renderTurnHead(turn);
+}
+
+function onPace({ detail }) {
+  notePace(detail.targetMs);
+  showHolding(detail.isHolding);
 }
 
 /** A newer turn came before the page might sound: that one is never heard. */
@@ -102,6 +126,8 @@ document.addEventListener('audio_sentence_start', onSentenceStart);
 document.addEventListener('audio_position', onPosition);
 document.addEventListener('audio_sentence_end', onSentenceEnd);
 document.addEventListener('audio_stream_stop', onStreamStop);
+document.addEventListener('audio_underrun', onUnderrun);
+document.addEventListener('audio_pace', onPace);
 document.addEventListener('audio_dropped', onAudioDropped);
 document.addEventListener('audio_blocked', onAudioBlocked);
 document.addEventListener('audio_running', onAudioRunning);

@@ -7,26 +7,41 @@ export const HEADER_BYTES = 16;
 const HEADER_VERSION = 1;
 const FLAG_LAST = 1;
 const FLAG_FAILED = 2;
+const MIC_HEADER_BYTES = 8;
+const MIC_SILENT = 1 << 8;
+const MIC_FIRST = 1 << 9;
+const MIC_LAST = 1 << 10;
+const MIC_SPEAKER = 1 << 11;
+const MIC_SPEAKER_ENERGY = 16;
 
 /** What any message may carry: when it was said, in milliseconds since 1970. */
 const COMMON_FIELDS = { at: 'time?' };
+
+/** What the settings call a way of taking turns, and what the server does. */
+const TURN_TAKING = { automatic: 'automatic', barge: 'barge_in', push: 'push_to_talk' };
 
 /** What must be there in each message from the server; a trailing ? marks what may be missing. */
 const SERVER_MESSAGES = {
   session: { session_id: 'string', resumed: 'boolean?', limits: 'object?' },
   status: { status: 'string' },
-  partial_transcript: { content: 'string', turn: 'count?' },
-  final_transcript: { content: 'string', turn: 'count?' },
+  partial_transcript: { content: 'string', stable: 'string?' },
+  final_transcript: { content: 'string', turn: 'count?', source: 'string?', id: 'string?' },
   turn: { turn: 'count', state: 'string', reason: 'string?' },
   llm_status: { turn: 'count?' },
   llm_response: { turn: 'count', content: 'string', is_complete: 'boolean?', character: 'string?' },
-  sentence: { turn: 'count', sentence: 'count', state: 'string', text: 'string?', character: 'string?', duration_ms: 'number?' },
+  sentence: {
+    turn: 'count', sentence: 'count', state: 'string', text: 'string?', character: 'string?', attempt: 'count?', duration_ms: 'number?',
+    restart_ms: 'number?', queue_ms: 'number?', first_audio_ms: 'number?', worker: 'string?', cached: 'boolean?',
+  },
   tts_start: { turn: 'count' },
   tts_end: { turn: 'count' },
   tts_stop: { turn: 'count?' },
+  barge_in: { state: 'string' },
   stop_acknowledged: {},
   interrupt_acknowledged: { turn: 'count?', heard: 'object?' },
-  error: { code: 'string', message: 'string', turn: 'count?', sentence: 'count?' },
+  gap: { what: 'string', message: 'string', turn: 'count?', sentence: 'count?', part: 'count?' },
+  error: { code: 'string', message: 'string', turn: 'count?', sentence: 'count?', retry_after_s: 'number?' },
+  saving: { state: 'string' },
   pong: { t: 'number?' },
 };
 
@@ -109,8 +124,32 @@ export function newId() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join('');
 }
 
-export function chatMessage(text, id) {
-  return { type: 'chat', text, id };
+/** character: who shall answer, or empty for whoever did before. */
+export function chatMessage(text, id, character = '') {
+  return { type: 'chat', text, id, ...(character && { character }) };
+}
+
+/** turnTaking: as the settings name it. language: two or three letters, or empty for whatever is heard. */
+export function startMessage({ character = '', sampleRate, turnTaking, language = '' }) {
+  return { type: 'start', sample_rate: sampleRate, turn_taking: TURN_TAKING[turnTaking], ...(character && { character }), ...(language && { language }) };
+}
+
+export function stopMessage() {
+  return { type: 'stop' };
+}
+
+/**
+ * One frame of the microphone: 8 bytes of header and the samples as s16le. energy: 0 to 255, and so is speakerEnergy, for
+ * the loudspeaker beside it. A frame may have no samples: it is the one that says that the button was let go.
+ */
+export function packMicFrame({ ms, energy = 0, isSilent = false, isFirst = false, isLast = false, isSpeakerOn = false, speakerEnergy = 0 }, samples) {
+  const buffer = new ArrayBuffer(MIC_HEADER_BYTES + samples.length * 2);
+  const view = new DataView(buffer);
+  view.setUint32(0, ms % 2 ** 32, true);
+  const flags = (isSilent && MIC_SILENT) | (isFirst && MIC_FIRST) | (isLast && MIC_LAST) | (isSpeakerOn && MIC_SPEAKER);
+  view.setUint32(4, energy | flags | (speakerEnergy << MIC_SPEAKER_ENERGY), true);
+  samples.forEach((sample, index) => view.setInt16(MIC_HEADER_BYTES + index * 2, sample, true));
+  return buffer;
 }
 
 /** heard: {sentence, ms} or null; turn null means whichever turn runs. */

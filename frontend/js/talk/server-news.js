@@ -1,0 +1,216 @@
+/**
+ * What each message and frame of the server means for the talk. Knows no element of the page and no sample.
+ */
+import { resumeMessage } from '../wire/protocol.js';
+import { lastEvent, send } from '../wire/websocket.js';
+import { endTurn, hasWorklets, isSounding, newestFrame, playFrame, resetPlayer } from '../sound/audio-player.js';
+import { lastHeardFrame, openHeardPlace } from '../sound/heard-place.js';
+import { samplesToMs } from '../sound/pcm.js';
+import {
+  acceptTurn, awaitedTurn, beginAnew, confirmMessage, findLine, noteHeard, settle, stopSpeech, takeTextBack,
+} from './conversation.js';
+import { bargeIn } from './barge-in.js';
+import { markStep, restartStopwatch } from './latency.js';
+import { hearAudioUnexpected, hearListeningRefused, hearListeningStatus, listenAgain } from './listening.js';
+import { playingTurn, reportSoon } from './playback.js';
+import { isPlayingAgain } from './replay.js';
+import { isTold, keepTold } from './told.js';
+import {
+  addSound, closeTurn, cutTurn, cutUnheardTurn, explainFailure, forgetTurns, isUnheard, knownTurn, missSentences, newestTurn, turnOf,
+  updateSentence,
+} from './turns.js';
+import { dropPartial, renderFailure, renderReplyText, renderUserText } from '../transcript/chatui.js';
+import { showNotice, showToast } from '../page/notices.js';
+import { limitText } from '../page/text-box.js';
+
+const RECOGNIZER_CODES = ['recognizer_failed', 'recognizer_unavailable', 'recognizer_lost', 'no_recognizer', 'recognition_failed'];
+const VOICE_ENGINE_CODES = ['no_worker', 'engine_unavailable', 'queue_unreachable', 'store_unreachable', 'worker_lost'];
+
+let sessionId = null;
+
+const handlers = {
+  session: handleSession,
+  status: handleStatus,
+  final_transcript: handleFinalTranscript,
+  partial_transcript: handlePartialTranscript,
+  turn: handleTurn,
+  llm_response: handleReplyText,
+  sentence: handleSentence,
+  tts_end: handleSpeechEnd,
+  tts_stop: handleSpeechStop,
+  barge_in: handleBargeIn,
+  stop_acknowledged: handleSpeechStop,
+  interrupt_acknowledged: handleInterrupted,
+  gap: handleGap,
+  error: handleError,
+};
+
+export function handleMessage(message) {
+  handlers[message.type]?.(message);
+}
+
+function handleSession(message) {
+  const isNew = sessionId !== null && (sessionId !== message.session_id || !message.resumed);
+  if (isNew) {
+    beginAnew();
+    resetPlayer();
+    forgetTurns();
+  }
+  sessionId = message.session_id;
+  dropPartial();
+  limitText(message.limits?.text_chars ?? Infinity);
+  openHeardPlace(sessionId, !message.resumed);
+  if (message.resumed) sendResume();
+  announce('session_open');
+  if (typeof message.notice === 'string') showNotice(message.notice);
+  findLine();
+  listenAgain();
+}
+
+/** After a reload no frame has come yet: the ear's own place says what is still to be heard. */
+function sendResume() {
+  const heard = hasWorklets() && !newestFrame() ? lastHeardFrame() : null;
+  send(resumeMessage(heard ?? newestFrame(), lastEvent(), heard ? null : awaitedTurn()));
+}
+
+function handleStatus({ status }) {
+  if (status === 'listening') hearListeningStatus();
+  else if (status === 'stopped') dropPartial();
+}
+
+/** stable: the words that will stay. Nothing at all: it was no speech. */
+function handlePartialTranscript({ content, stable, at }) {
+  renderUserText(newestTurn() + 1, content, { isFinal: false, stableChars: stable?.length ?? 0, at });
+}
+
+function handleFinalTranscript({ turn, content, id, source, at }) {
+  confirmMessage(id);
+  if (source === 'voice') {
+    restartStopwatch();
+    noteHeard();
+  }
+  const number = turn ?? newestTurn() + 1;
+  turnOf(number).asked = content;
+  renderUserText(number, content, { isFinal: true, at });
+  settle();
+}
+
+function handleTurn(message) {
+  const turn = turnOf(message.turn);
+  if (message.state === 'started') acceptTurn(turn);
+  else if (message.state === 'ended') finishTurn(turn, message.reason);
+}
+
+/** A page that may not sound yet must not be left waiting: the text alone ends the turn, the sound is kept. */
+function finishTurn(turn, reason) {
+  turn.isEnded = true;
+  endSpeech(turn);
+  if ((reason === 'interrupted' || reason === 'stopped') && !turn.isCut) cutTurn(turn, null);
+  if (reason === 'failed' && !turn.hasText) renderFailure(turn.number, turn.failure || 'There was no answer.');
+  if (!isUnheard(turn)) closeTurn(turn);
+  else if (!isSounding()) closeTurn(turn, true);
+  settle();
+}
+
+function handleReplyText({ turn, character, content, is_complete: isComplete, at }) {
+  const known = turnOf(turn);
+  if (content.trim()) known.hasText = true;
+  if (!known.hasText) return;
+  markStep('token');
+  renderReplyText(turn, character ?? '', content, isComplete === true, at);
+}
+
+function handleSentence(message) {
+  markStep('sentence');
+  updateSentence(turnOf(message.turn), message);
+}
+
+function handleSpeechEnd(message) {
+  endSpeech(turnOf(message.turn));
+}
+
+function endSpeech(turn) {
+  if (turn.isSpeechEnded) return;
+  turn.isSpeechEnded = true;
+  if (turn.hasFrames) endTurn(turn.number);
+}
+
+/** The server says stop: another page of this session, another message, or the voice of the person. */
+function handleSpeechStop(message) {
+  const turn = knownTurn(message.turn ?? playingTurn ?? newestTurn());
+  const hasMore = turn && (isUnheard(turn) || !turn.isEnded);
+  if (hasMore && !turn.isCut) stopSpeech(turn);
+}
+
+/** Where nothing sounds (any more), nobody can be spoken into. An old turn that is played once more only grows softer. */
+function handleBargeIn({ state }) {
+  if (state !== 'resumed' && playingTurn === null && !isPlayingAgain()) return;
+  reportSoon();
+  bargeIn(playingTurn === null && state === 'held' ? 'ducked' : state);
+}
+
+/** Another page may have cut a turn that the server had ended long ago; this one may still be speaking it. */
+function handleInterrupted({ turn: number, heard }) {
+  const turn = knownTurn(number);
+  if (!turn) return;
+  if (isUnheard(turn)) stopSpeech(turn);
+  else if (heard && !turn.hasFrames) cutUnheardTurn(turn, heard);
+}
+
+/** Something that this page missed can no longer be had. The talk goes on behind it, or the turn is over. */
+function handleGap({ what, turn: number, sentence, message, event }) {
+  if (isNewsToPerson(event)) showToast(message, { code: 'gap' });
+  const turn = knownTurn(number);
+  if (what !== 'audio' || !turn) return;
+  missSentences(turn, sentence ?? null);
+  if (sentence === undefined || sentence === null) endSpeech(turn);
+  settle();
+}
+
+function handleError({ code, message, turn: number, sentence, event, retry_after_s: retryAfterS }) {
+  if (code === 'listening_unavailable' && hearListeningRefused(message)) return;
+  if (code === 'audio_unexpected') {
+    hearAudioUnexpected();
+    return;
+  }
+  if (RECOGNIZER_CODES.includes(code)) {
+    if (isNewsToPerson(event)) showToast(message, { code });
+    return;
+  }
+  const turn = knownTurn(number);
+  explainFailure(turn, sentence, message);
+  if (turn && sentence === undefined) noteFailure(turn, message);
+  if (number === undefined) takeTextBack();
+  if (VOICE_ENGINE_CODES.includes(code)) announce('voice_doubtful');
+  if (isNewsToPerson(event) && !(turn && sentence === undefined && !turn.hasText)) {
+    showToast(retryAfterS > 0 ? `${message} Try again in ${retryAfterS} s.` : message, { code, isError: true });
+  }
+}
+
+/** A reply that broke off says so where it stands; one that never began stands there instead of an empty one. */
+function noteFailure(turn, message) {
+  turn.failure = message;
+  renderFailure(turn.number, message);
+}
+
+/** What the log repeats after a reload is told once. */
+function isNewsToPerson(event) {
+  if (event === undefined) return true;
+  if (isTold(sessionId, event)) return false;
+  keepTold(sessionId, event);
+  return true;
+}
+
+export function handleFrame(frame) {
+  if (!playFrame(frame)) return;
+  const turn = turnOf(frame.turn);
+  addSound(turn, frame.sentence, samplesToMs(frame.samples.length), frame.isLast);
+  if (turn.hasFrames) return;
+  turn.hasFrames = true;
+  markStep('audio');
+  settle();
+}
+
+function announce(name) {
+  document.dispatchEvent(new CustomEvent(name));
+}
