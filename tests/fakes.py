@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import threading
 import time
+import uuid
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from api.store.store import Row, Store, StoreDown
 from contract.audio import SAMPLE_RATE_HZ
 from contract.errors import EngineFailed, TextUnspeakable, VoiceUnknown
+from contract.transcribe import TranscribeJob, Transcript
 from contract.voice import Voice
 from workers.tts.engine import Pool, VoiceInfo
 
@@ -40,7 +46,10 @@ class CounterEngine:
 
     slowly: five times faster than speech instead of at once · late: half a second before the first block ·
     explode: an error of its own kind · crash: an error of any kind · die: SIGKILL to its own process, once per
-    file named by FAKE_DEATHS · freeze: no block for a minute · mute: no sound at all
+    file named by FAKE_DEATHS · freeze: no block for a minute · mute: no sound at all ·
+    hunger: all the memory it may have, once per file named by FAKE_DEATHS
+
+    Each start leaves a file in FAKE_STARTS.
     """
 
     name = "counter"
@@ -58,6 +67,7 @@ class CounterEngine:
             raise TextUnspeakable()
         if voice.name == "nobody":
             raise VoiceUnknown()
+        rendering = note_start(text)
         words = set(text.lower().replace(".", " ").replace(",", " ").split())
         if "explode" in words:
             raise EngineFailed()
@@ -65,9 +75,11 @@ class CounterEngine:
             raise ZeroDivisionError
         if "late" in words:
             time.sleep(0.5)
+        if "later" in words:
+            time.sleep(2)
         if "mute" in words:
             return
-        pcm = counter_pcm(text)
+        pcm = self._render(text, rendering)
         for start in range(0, len(pcm), 2 * BLOCK_SAMPLES):
             yield pcm[start : start + 2 * BLOCK_SAMPLES]
             if start >= 4 * BLOCK_SAMPLES:
@@ -75,17 +87,57 @@ class CounterEngine:
             if "slowly" in words:
                 time.sleep(BLOCK_SAMPLES / SAMPLE_RATE_HZ / 5)
 
+    def _render(self, text: str, rendering: int) -> bytes:
+        return counter_pcm(text)
+
     def _misbehave(self, words: set[str]) -> None:
         if "freeze" in words:
             time.sleep(60)
         if "die" in words and may_die():
             os.kill(os.getpid(), signal.SIGKILL)
+        if "hunger" in words and may_die():
+            eat_all_memory()
 
 
 class ThreadedCounterEngine(CounterEngine):
     """The same in one process with many threads."""
 
     pool: Pool = "threads"
+
+
+class WanderingEngine(CounterEngine):
+    """One that never says a sentence twice in the same samples: they tell how often it was started, 1 to 3."""
+
+    name = "wanderer"
+    repeatable = False
+
+    def _render(self, text: str, rendering: int) -> bytes:
+        return rendering_pcm(text, rendering)
+
+
+def rendering_pcm(text: str, rendering: int) -> bytes:
+    """What WanderingEngine says the n-th time."""
+    numbers = np.arange(len(text) * SAMPLES_PER_CHAR) % 10_000 + 10_000 * (rendering - 1) + 1
+    return numbers.astype("<i2").tobytes()
+
+
+def note_start(text: str) -> int:
+    """Leave a file that says that a sentence was started; how often that has happened to this one."""
+    if not (folder := os.environ.get("FAKE_STARTS")):
+        return 1
+    name = f"{zlib.crc32(text.encode()):08x}"
+    (Path(folder) / f"{name}-{uuid.uuid4().hex}").write_text(text)
+    return len(list(Path(folder).glob(f"{name}-*")))
+
+
+def eat_all_memory() -> None:
+    """Raises: MemoryError, from an allocation that the kernel refused."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 2**20, before[1]))
+    try:
+        bytearray(2**30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def may_die() -> bool:
@@ -102,7 +154,8 @@ class FakeModelServer:
     `SAY text` streams the text word by word; `SAY n text` with n ms between words. `FAIL 500 text` answers with
     that status the first time and says the text afterwards; `STALL text` says the text and then nothing more;
     `CUT text` says the text and drops the connection; `NEVER` accepts and is silent; `GARBAGE` is no SSE at all;
-    `EMPTY` sends chunks without words for ever; `ODD` sends JSON of another shape; `REPEAT n text` says it n times.
+    `LATE n text` says nothing for n ms, then the text; `EMPTY` sends chunks without words for ever; `ODD` sends
+    JSON of another shape; `REPEAT n text` says it n times.
     """
 
     def __init__(self) -> None:
@@ -112,6 +165,8 @@ class FakeModelServer:
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self.prompts: list[list[dict[str, str]]] = []
         self.failed: set[str] = set()
+        self.meant: dict[str, str] = {}
+        """What it is to do when it is told something that is no order, such as words that were spoken."""
         self.open = 0
         """Replies that are being streamed: shows that an interrupt closes the request."""
 
@@ -131,6 +186,7 @@ class FakeModelServer:
         body = await request.json()
         self.prompts.append(body["messages"])
         order = body["messages"][-1]["content"]
+        order = self.meant.get(order, order)
         verb, _, text = order.partition(" ")
         if verb == "FAIL":
             status, _, text = text.partition(" ")
@@ -153,6 +209,9 @@ class FakeModelServer:
                 await asyncio.sleep(0.05)
             if verb == "ODD":
                 yield 'data: {"choices": ["what"], "object": 7}\n\n'
+            if verb == "LATE":
+                delay, _, text = text.partition(" ")
+                await asyncio.sleep(int(delay) / 1000)
             if verb == "REPEAT":
                 count, _, text = text.partition(" ")
                 text = " ".join([text] * int(count))
@@ -175,3 +234,79 @@ class FakeModelServer:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         chunk = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "fake", "choices": [choice]}
         return f"data: {json.dumps(chunk)}\n\n"
+
+
+class UnpluggedStore:
+    """A Store with a plug that can be pulled, and a line on which answers can be lost."""
+
+    name = "unplugged"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.is_plugged = True
+        self.hangs = False
+        self.loses_answers = 0
+        self.added: list[tuple[str, str]] = []
+        """Table and id of what was new."""
+
+    async def add(self, table: str, row: Row) -> bool:
+        await self._reach()
+        is_new = await self._store.add(table, row)
+        if is_new:
+            self.added.append((table, row["id"]))
+        self._answer()
+        return is_new
+
+    async def find(self, table: str, where: Row, **options: Any) -> list[Row]:
+        await self._reach()
+        return await self._store.find(table, where, **options)
+
+    async def update(self, table: str, where: Row, changes: Row) -> int:
+        await self._reach()
+        count = await self._store.update(table, where, changes)
+        self._answer()
+        return count
+
+    async def remove(self, table: str, where: Row) -> int:
+        await self._reach()
+        return await self._store.remove(table, where)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    async def _reach(self) -> None:
+        if self.hangs:
+            await asyncio.sleep(60)
+        if not self.is_plugged:
+            raise StoreDown("the plug is pulled")
+
+    def _answer(self) -> None:
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise StoreDown("the answer is lost")
+
+
+class BrokenRecognizer:
+    """One that raises what it may not raise."""
+
+    name = "broken"
+
+    def load(self, *, may_download: bool = True) -> None:
+        pass
+
+    def about(self) -> dict[str, str]:
+        return {}
+
+    def transcribe(self, samples: object, job: TranscribeJob) -> Transcript:
+        raise ZeroDivisionError
+
+
+class HangingRecognizer(BrokenRecognizer):
+    """One that takes a job, leaves a file and never ends."""
+
+    name = "hanging"
+
+    def transcribe(self, samples: object, job: TranscribeJob) -> Transcript:
+        (Path(os.environ["FAKE_STARTS"]).parent / "hanging").touch()
+        time.sleep(60)
+        return Transcript()

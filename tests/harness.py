@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import itertools
 import json
 import os
 import signal
@@ -11,11 +13,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from redis import Redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -23,6 +27,7 @@ from cli import commands, redis_server
 from contract.chunk import Chunk, unpack
 
 ROOT = Path(__file__).parent.parent
+TOY_WHISPER = Path(__file__).parent / "data/toy-whisper"
 FRAMED = "cueline.v1"
 Message = dict[str, Any]
 
@@ -87,19 +92,25 @@ class Stack:
         self.folder = folder
         self.deaths = folder / "deaths"
         self.deaths.mkdir(exist_ok=True)
+        self.starts = folder / "starts"
+        self.starts.mkdir(exist_ok=True)
         self.redis_port = free_port()
         self.port = free_port()
         self.redis_url = f"redis://:secret@127.0.0.1:{self.redis_port}/0"
+        self.api_log = "api.log"
         self.engine = engine
         self.env = {
             "CUELINE_REDIS_URL": self.redis_url,
             "CUELINE_TTS_ENGINE": engine,
+            "CUELINE_DATA_DIR": str(folder),
             "FAKE_DEATHS": str(self.deaths),
+            "FAKE_STARTS": str(self.starts),
             "PYTHONDONTWRITEBYTECODE": "1",
             **(env or {}),
         }
         self.redis: Process | None = None
         self.workers: list[Process] = []
+        self.worker_starts = 0
         self.api: Process | None = None
 
     @property
@@ -110,24 +121,51 @@ class Stack:
     def ws_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/ws"
 
-    def start_redis(self) -> None:
+    def started(self) -> Counter[str]:
+        """How often the engine was started on each text."""
+        return Counter(path.read_text() for path in self.starts.iterdir())
+
+    def start_redis(self, config: str = "", before: tuple[str, ...] = ()) -> None:
+        """`config`: further lines of its configuration; `before`: what starts the program."""
         program = redis_server.find_program()
         assert program, "no redis-server, no valkey"
         command = redis_server.command(program[0], self.redis_port, "secret", self.folder)
-        self.redis = Process(command.argv, self.folder / "redis.log", stdin=command.stdin)
+        self.redis = Process((*before, *command.argv), self.folder / "redis.log", stdin=command.stdin + config.encode())
         wait_until(lambda: _answers(self.redis_port), "redis")
 
-    def start_worker(self, pool: str = "") -> Process:
-        name = f"speech{len(self.workers) + 1}"
+    def start_worker(self, pool: str = "", concurrency: int = 1, prefix: tuple[str, ...] = ()) -> Process:
+        self.worker_starts += 1
+        name = f"speech{self.worker_starts}"
         pool = pool or ("solo" if self.engine == "espeak" else "prefork")
-        argv = commands.here(commands.worker(name, pool))
+        argv = (*prefix, *commands.here(commands.worker(name, pool)), "-c", str(concurrency))
         worker = Process(argv, self.folder / f"{name}.log", self.env)
         self.workers.append(worker)
         return worker
 
-    def start_api(self, env: dict[str, str] | None = None) -> None:
-        argv = commands.here(commands.api("127.0.0.1", self.port))
-        self.api = Process(argv, self.folder / "api.log", {**self.env, **(env or {})})
+    def start_recognizer(self, env: dict[str, str] | None = None) -> Process:
+        """A recognition worker; with the toy model, unless `env` says something else."""
+        self.worker_starts += 1
+        name = f"hear{self.worker_starts}"
+        own = {"CUELINE_STT_ENGINE": "whisper", "CUELINE_WHISPER_MODEL": str(TOY_WHISPER), **(env or {})}
+        worker = Process(commands.here(commands.recognizer(name)), self.folder / f"{name}.log", {**self.env, **own})
+        self.workers.append(worker)
+        return worker
+
+    def start_api(self, env: dict[str, str] | None = None, *options: str) -> None:
+        argv = commands.here((*commands.api("127.0.0.1", self.port), *options))
+        self.api = Process(argv, self.folder / self.api_log, {**self.env, **(env or {})})
+
+    def another_api(self) -> Stack:
+        """A second api process on the same Redis and workers; end it by `another.api.stop()`."""
+        return self.another_api_with({})
+
+    def another_api_with(self, env: dict[str, str]) -> Stack:
+        """The same with other settings."""
+        another = copy.copy(self)
+        another.port = free_port()
+        another.api_log = f"api-{another.port}.log"
+        another.start_api(env)
+        return another
 
     def wait_until_ready(self, workers: int = 1) -> None:
         wait_until(lambda: (self.get("/readyz")[1] or {}).get("workers", 0) >= workers, "readyz", 60)
@@ -175,10 +213,28 @@ class Stack:
         status, answer, _ = self.request("POST", path, body if body is not None else {})
         return status, json.loads(answer)
 
+    def redis_keys(self, pattern: str) -> list[str]:
+        with Redis.from_url(self.redis_url) as redis:
+            return sorted(key.decode() for key in redis.scan_iter(pattern, count=1000))
+
+    def redis_json(self, key: str) -> Any:
+        with Redis.from_url(self.redis_url) as redis:
+            return json.loads(redis.get(key) or b"{}")
+
+    def metric(self, name: str) -> float:
+        """A figure of this api, without labels."""
+        lines = self.request("GET", "/metrics")[1].decode().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
     @asynccontextmanager
-    async def listen(self, session: str | None = None, framed: bool = True, **options: Any) -> AsyncIterator[Client]:
-        url = self.ws_url + (f"?session={session}" if session else "")
+    async def listen(
+        self, session: str | None = None, framed: bool = True, port: int = 0, **options: Any
+    ) -> AsyncIterator[Client]:
+        """A socket on a session; `port` of whatever stands between."""
+        url = f"ws://127.0.0.1:{port or self.port}/ws" + (f"?session={session}" if session else "")
         protocols = [Subprotocol(FRAMED)] if framed else None
+        # A client that leaves with much unread does not hear the other side's goodbye, and need not wait for it.
+        options.setdefault("close_timeout", 1)
         async with connect(url, subprotocols=protocols, compression=None, max_size=None, **options) as socket_:
             client = Client(socket_)
             yield client
@@ -190,6 +246,10 @@ class Client:
     def __init__(self, socket_: ClientConnection) -> None:
         self.socket = socket_
         self.got: list[Message | bytes] = []
+        self.got_at: list[float] = []
+        self.longest_pause_s = 0.0
+        """Between two frames of sound."""
+        self._sounded_at = 0.0
 
     async def send(self, **message: Any) -> None:
         await self.socket.send(json.dumps(message))
@@ -199,6 +259,11 @@ class Client:
         raw = await asyncio.wait_for(self.socket.recv(), timeout_s)
         got: Message | bytes = json.loads(raw) if isinstance(raw, str) else raw
         self.got.append(got)
+        self.got_at.append(time.monotonic())
+        if isinstance(got, bytes):
+            now = time.monotonic()
+            self.longest_pause_s = max(self.longest_pause_s, now - (self._sounded_at or now))
+            self._sounded_at = now
         return got
 
     async def until(self, kind: str, timeout_s: float = 20.0, **fields: Any) -> Message:
@@ -222,6 +287,15 @@ class Client:
         turn: int = started["turn"]
         return turn
 
+    def place(self, turn: int) -> Message:
+        """What this client has of a turn, as `resume` says it."""
+        place: Message = {"turn": turn}
+        if found := self.chunks(turn):
+            place |= {"sentence": found[-1].sentence, "part": found[-1].part}
+        if events := [message["event"] for message in self.messages() if "event" in message]:
+            place["event"] = events[-1]
+        return place
+
     def messages(self, kind: str | None = None, **fields: Any) -> list[Message]:
         return [
             got
@@ -234,6 +308,12 @@ class Client:
     def chunks(self, turn: int | None = None) -> list[Chunk]:
         found = [unpack(got) for got in self.got if isinstance(got, bytes)]
         return [chunk for chunk in found if turn is None or chunk.turn == turn]
+
+    def longest_pause(self, turn: int) -> float:
+        """Seconds between two chunks of a turn."""
+        at = [at for at, got in zip(self.got_at, self.got, strict=True) if isinstance(got, bytes)]
+        at = [moment for moment, chunk in zip(at, self.chunks(), strict=True) if chunk.turn == turn]
+        return max(later - earlier for earlier, later in itertools.pairwise(at))
 
     def pcm(self, turn: int | None = None) -> bytes:
         return b"".join(chunk.pcm for chunk in self.chunks(turn))

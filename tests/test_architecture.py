@@ -12,15 +12,34 @@ PACKAGES = ("contract", "api", "workers", "cli")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 DOORS = {
-    "celery": {"api/turn/dispatch.py", "workers/app.py", "workers/tasks.py"},
-    "kombu": {"api/turn/dispatch.py"},
-    "redis": {"api/streams.py", "workers/streams.py", "cli/redis_server.py", "cli/doctor.py"},
+    "celery": {
+        "api/turn/dispatch.py",
+        "workers/app.py",
+        "workers/broker_guard.py",
+        "workers/pool_guard.py",
+        "workers/stt/app.py",
+        "workers/stt/tasks.py",
+        "workers/tasks.py",
+    },
+    "kombu": {"api/turn/dispatch.py", "workers/broker_guard.py"},
+    "redis": {
+        "api/streams/",
+        "workers/streams.py",
+        "workers/stt/transcript_log.py",
+        "cli/redis_server.py",
+        "cli/doctor.py",
+    },
     "fastapi": {"api/main.py", "api/routes"},
     "sse_starlette": {"api/routes/events.py"},
-    "openai": {"api/turn/tokens.py"},
+    "openai": {"api/turn/tokens.py", "workers/stt/openai_audio.py"},
     "torch": set[str](),
-    "faster_whisper": set[str](),
-    "supabase": set[str](),
+    "faster_whisper": {"workers/stt/whisper.py"},
+    "onnxruntime": {"api/listening/sound/vad.py"},
+    "soundfile": {"api/listening/decode.py"},
+    "supabase": {"api/store/supabase.py"},
+    "postgrest": {"api/store/supabase.py"},
+    "aiosqlite": {"api/store/sqlite.py"},
+    "sqlite3": {"api/store/sqlite.py"},
     "espeakng_loader": {"workers/tts/espeak.py"},
     "soxr": {"workers/pcm.py"},
     "sentencex": {"api/turn/abbreviations.py"},
@@ -69,5 +88,5 @@ def test_a_key_a_task_or_a_queue_is_named_in_one_place() -> None:
     for path in MODULES:
         if path.parent.name != "contract":
             text = path.read_text()
-            for literal in ('"cueline.speak"', '"speech.batch"', '"cueline:{'):
+            for literal in ('"cueline.speak"', '"cueline.transcribe"', '"speech.batch"', '"stt.final"', '"cueline:{'):
                 assert literal not in text, f"{name_of(path)} spells out {literal}"

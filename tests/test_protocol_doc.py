@@ -60,7 +60,7 @@ def test_every_route_is_described_and_no_other() -> None:
     built = {f"{method.upper()} {path}" for path, methods in schema["paths"].items() for method in methods}
     described = {
         f"{method} {path.split('?')[0]}"
-        for method, path in re.findall(r"(GET|POST|PUT|DELETE) (/[^`\s]*)", section("HTTP"))
+        for method, path in re.findall(r"(GET|POST|PUT|PATCH|DELETE) (/[^`\s]*)", section("HTTP"))
     }
     assert described - {"GET /", "GET /openapi.json"} == built
 

@@ -339,3 +339,10 @@ def test_a_broker_that_is_away_costs_an_error_and_no_hanging(tmp_path: Path, mod
         assert time.monotonic() - started < 8
     finally:
         stack.stop()
+
+
+def test_every_refusal_has_a_code_and_a_sentence(stack: Stack) -> None:
+    for method, path in (("GET", "/api/nope"), ("PUT", "/api/sessions"), ("GET", "/nope.html")):
+        status, body, _ = stack.request(method, path)
+        assert status in {404, 405}
+        assert json.loads(body)["code"] == "route_unknown"

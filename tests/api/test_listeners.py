@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.errors import ListenerTooSlow
-from api.turn import listeners
-from api.turn.listeners import Item, Listener, Log
+from api.session import listeners
+from api.session.listeners import Item, Listener, Log
 from contract.chunk import Chunk
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from api.characters import CAST, find_character
 from api.demo import DemoModel, answer
 from api.errors import CharacterUnknown, ModelCut, TextEmpty, TextInvalid, TextTooLong
-from api.history import MAX_CHARS, History, heard_text
+from api.history import MAX_TOKENS, History, Spoken, count_tokens, heard_text
 from api.turn.tokens import with_pauses
 from api.turn.utterance import typed
 
@@ -36,7 +36,7 @@ def test_line_breaks_and_tabs_are_text() -> None:
     assert typed("one\n\ttwo\r\n").text == "one\n\ttwo"
 
 
-SENTENCES = [("One two three four.", 1000), ("Five six seven eight.", 2000), ("Nine.", 0)]
+SENTENCES = [Spoken("One two three four.", 1000), Spoken("Five six seven eight.", 2000), Spoken("Nine.", 0)]
 
 
 @pytest.mark.parametrize(
@@ -54,15 +54,37 @@ def test_what_was_heard_is_whole_words_in_proportion_to_the_time(sentence: int, 
     assert heard_text(SENTENCES, sentence, ms) == heard
 
 
-def test_a_prompt_is_the_persona_and_the_end_of_the_conversation() -> None:
+@pytest.mark.parametrize(
+    ("ms", "heard"),
+    [(600, ""), (700, ""), (1200, "One two"), (1700, "One two three four.")],
+)
+def test_of_a_sentence_that_was_started_again_only_the_last_start_counts(ms: float, heard: str) -> None:
+    assert heard_text([Spoken("One two three four.", 1700, restart_ms=700)], 0, ms) == heard
+
+
+def test_of_a_restart_of_which_nothing_came_what_there_was_counts() -> None:
+    assert heard_text([Spoken("One two three four.", 700, restart_ms=700)], 0, 350) == "One two"
+
+
+@pytest.mark.parametrize("word", ["x", "海", "🚢"])
+def test_a_prompt_is_the_persona_and_as_much_of_the_end_as_fits_in_tokens(word: str) -> None:
     history = History()
     for turn in range(100):
-        history.add_user(turn, f"question {turn} " + "x" * 400)
+        history.add_user(turn, f"question {turn} " + word * 400)
         history.set_reply(turn, f"answer {turn}", "Ava")
     prompt = history.prompt("You are Ava.")
     assert prompt[0] == {"role": "system", "content": "You are Ava."}
     assert prompt[-1]["content"] == "answer 99"
-    assert sum(len(message["content"]) for message in prompt) <= MAX_CHARS + 100
+    costs = [count_tokens(message["content"]) for message in prompt[1:]]
+    assert MAX_TOKENS - max(costs) - 20 < sum(costs) <= MAX_TOKENS
+    assert [message["role"] for message in prompt[-4:]] == ["user", "assistant"] * 2
+
+
+def test_a_last_message_is_told_however_long_it_is() -> None:
+    history = History()
+    history.add_user(0, "first")
+    history.add_user(1, "x" * 5 * MAX_TOKENS)
+    assert [message["content"][:5] for message in history.prompt("You are Ava.")[1:]] == ["xxxxx"]
 
 
 def test_a_reply_that_is_cut_later_replaces_itself_and_nothing_heard_leaves_no_trace() -> None:

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-import redis
 from websockets.exceptions import ConnectionClosed
 
 from api.turn.spoken import spoken
@@ -49,26 +48,6 @@ async def test_a_reply_without_end_is_ended(stack: Stack, model: FakeModelServer
         assert len(client.pcm(0)) < 100 * 48_000
 
 
-async def test_redis_that_is_lost_and_comes_back_costs_a_pause(tmp_path: Path, model: FakeModelServer) -> None:
-    stack = Stack(tmp_path, env=model_env(model))
-    await asyncio.to_thread(stack.start, 2)
-    try:
-        async with stack.listen() as client:
-            await client.send(type="chat", text="SAY " + "This one is said slowly and at length. " * 4)
-            await client.until("sentence", state="speaking")
-            while len(client.chunks()) < 5:
-                await client.receive()
-            assert stack.redis
-            await asyncio.to_thread(stack.redis.kill)
-            await asyncio.sleep(2)
-            await asyncio.to_thread(stack.start_redis)
-            ended = await client.until("turn", 40, state="ended")
-            assert ended["reason"] == "complete"
-            assert client.pcm(0) == expected_pcm(client, 0)
-    finally:
-        await asyncio.to_thread(stack.stop)
-
-
 async def test_a_killed_api_leaves_nobody_waiting(tmp_path: Path, model: FakeModelServer) -> None:
     stack = Stack(tmp_path, env=model_env(model))
     await asyncio.to_thread(stack.start, 1)
@@ -92,12 +71,13 @@ async def test_a_killed_api_leaves_nobody_waiting(tmp_path: Path, model: FakeMod
             await second.send(type="resume", turn=0, sentence=had.sentence, part=had.part, event=last)
             assert (await second.until("error"))["code"] == "server_restarted"
             assert (await second.until("turn", turn=0, state="ended"))["reason"] == "failed"
-            texts = [m["text"] for m in first.messages("sentence", turn=0, state="queued")]
-            whole = b"".join(counter_pcm(spoken(text)) for text in texts)
-            assert whole.startswith(first.pcm(0) + second.pcm(0)), "what was made is heard, and nothing twice"
+            known = {m["sentence"]: m["text"] for c in (first, second) for m in c.messages("sentence", turn=0)}
+            whole = b"".join(counter_pcm(spoken(known[number])) for number in sorted(known))
+            assert first.pcm(0) + second.pcm(0) == whole, "what was said is heard, and nothing twice"
             ends = [chunk.sentence for client in (first, second) for chunk in client.chunks(0) if chunk.last]
             assert ends == sorted(set(ends))
-            assert (await second.until("turn", turn=1, state="ended"))["reason"] == "failed"
+            assert (await second.until("turn", turn=1, state="ended"))["reason"] == "complete"
+            assert second.pcm(1) == counter_pcm("Something that waits.")
             numbers = [int(m["event"].split("-")[0]) for m in second.messages() if "event" in m]
             assert numbers == sorted(set(numbers))
             assert numbers[0] > int(last.split("-")[0])
@@ -105,31 +85,6 @@ async def test_a_killed_api_leaves_nobody_waiting(tmp_path: Path, model: FakeMod
             assert await second.ask("SAY And on we go.") == 2
             assert second.pcm(2) == expected_pcm(second, 2)
     finally:
-        await asyncio.to_thread(stack.stop)
-
-
-async def test_redis_that_is_full_ends_the_turn_with_a_reason(tmp_path: Path, model: FakeModelServer) -> None:
-    stack = Stack(tmp_path, env=model_env(model))
-    await asyncio.to_thread(stack.start, 1)
-    admin = redis.Redis.from_url(stack.redis_url)
-    try:
-        async with stack.listen() as client:
-            await client.ask("SAY There is room.")
-            admin.config_set("maxmemory", "1mb")
-            await client.send(type="chat", text="SAY There is none. Not even here.")
-            assert (await client.until("turn", turn=1, state="ended"))["reason"] == "failed"
-            assert {m["code"] for m in client.messages("error")} == {"queue_unreachable"}
-            assert [chunk.sentence for chunk in client.chunks(1) if chunk.last] == [0, 1]
-            await asyncio.sleep(6)  # admission looks every five seconds
-            async with stack.listen() as late:
-                assert (await late.until("error"))["code"] == "server_busy"
-            admin.config_set("maxmemory", "512mb")
-            stack.workers[0].stop()  # Celery's worker ends by itself when the broker refuses; `cueline up` restarts it
-            stack.start_worker()
-            turn = await client.ask("SAY There is room again.", timeout_s=40)
-            assert client.pcm(turn) == expected_pcm(client, turn) != b""
-    finally:
-        admin.close()
         await asyncio.to_thread(stack.stop)
 
 

@@ -81,12 +81,26 @@ class Running:
         left = self.offspring()
         if self.process.poll() is None:
             self.process.kill()
+        # Its guard ends the rest and clears up; the test has failed if that is not enough, but leaves nothing behind.
+        deadline = time.monotonic() + 3
+        while not all(is_gone(process) for process in left) and time.monotonic() < deadline:
+            time.sleep(0.01)
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait(10)
         if self.process.stdout:
             self.process.stdout.close()
+
+
+def all_gone(running: Running) -> bool:
+    return all(is_gone(process) for process in running.offspring())
+
+
+def worker_of(running: Running) -> psutil.Process:
+    """The chamber's worker that runs now."""
+    alive = (process for process in running.offspring() if not is_gone(process))
+    return next(process for process in alive if "worker has a child" in " ".join(process.cmdline()))
 
 
 Start = Callable[..., Running]

@@ -7,10 +7,12 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
 from tests.cli.runs import Cueline, Start
+from tests.harness import TOY_WHISPER
 
 
 def states(output: str) -> dict[str, str]:
@@ -23,7 +25,7 @@ def states(output: str) -> dict[str, str]:
 def test_a_machine_that_can_talk_is_told_so(cueline: Cueline) -> None:
     ended = cueline("doctor", CUELINE_PORT="0", CUELINE_FLOWER_PORT="0")
     assert ended.returncode == 0, ended.stdout
-    assert {states(ended.stdout)[what] for what in ("python", "packages", "redis", "engine", "data")} == {"ok"}
+    assert {states(ended.stdout)[what] for what in ("python", "packages", "redis", "engine", "data", "store")} == {"ok"}
     assert ended.stdout.endswith("Ready: `make run` can talk here\n")
 
 
@@ -39,6 +41,18 @@ def test_what_is_missing_comes_with_what_mends_it(cueline: Cueline) -> None:
     assert "engine: set CUELINE_TTS_ENGINE=espeak" in ended.stdout
     assert "port of the api: stop what uses it, or set CUELINE_PORT" in ended.stdout
     assert "Not ready: engine, port of the api" in ended.stdout
+
+
+def test_a_recognizer_is_tried_and_a_missing_one_comes_with_how_to_get_it(cueline: Cueline) -> None:
+    ended = cueline("doctor", CUELINE_PORT="0", CUELINE_FLOWER_PORT="0")
+    assert states(ended.stdout)["recognizer"] == "optional"
+    assert "recognizer: CUELINE_STT_ENGINE=whisper make run" in ended.stdout
+    if find_spec("faster_whisper") is None:
+        pytest.skip("NOT TESTED FURTHER: needs the extra whisper (make .venv/.dev installs it)")
+    wanted = {"CUELINE_STT_ENGINE": "whisper", "CUELINE_WHISPER_MODEL": str(TOY_WHISPER)}
+    ended = cueline("doctor", CUELINE_PORT="0", CUELINE_FLOWER_PORT="0", **wanted)
+    assert states(ended.stdout)["recognizer"] == "ok"
+    assert "toy-whisper" in ended.stdout
 
 
 def test_a_wrong_setting_is_a_finding_of_its_own(cueline: Cueline) -> None:

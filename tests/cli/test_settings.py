@@ -23,6 +23,7 @@ EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text()
         ({"CUELINE_PORT": "70000"}, "CUELINE_PORT"),
         ({"CUELINE_WORKERS": "65"}, "CUELINE_WORKERS"),
         ({"CUELINE_WORKERS": "2.5"}, "CUELINE_WORKERS"),
+        ({"CUELINE_API_PROCESSES": "0"}, "CUELINE_API_PROCESSES"),
         ({"CUELINE_FLOWER_PORT": "-1"}, "CUELINE_FLOWER_PORT"),
         ({"CUELINE_FLOWER_PORT": "8000"}, "CUELINE_FLOWER_PORT"),
         ({"CUELINE_REDIS_URL": "localhost:6379"}, "CUELINE_REDIS_URL"),
@@ -34,8 +35,10 @@ EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text()
         ({"CUELINE_DATA_DIR": "/proc/nowhere"}, "CUELINE_DATA_DIR"),
         ({"CUELINE_HOST": "192.0.2.1"}, "CUELINE_HOST"),
         ({"SUPABASE_URL": "https://x.supabase.co"}, "SUPABASE_URL"),
+        ({"SUPABASE_KEY": "sb_secret_0123456789abcdef"}, "SUPABASE_KEY"),
+        ({"SUPABASE_URL": "x.supabase.co", "SUPABASE_KEY": "sb_secret_0123456789abcdef"}, "SUPABASE_URL"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "=".join(*value.items()),
+    ids=lambda value: value if isinstance(value, str) else " ".join(map("=".join, value.items())),
 )
 def test_it_is_refused_with_one_line_that_names_it(cueline: Cueline, settings: dict[str, str], named: str) -> None:
     ended = cueline("up", **settings)

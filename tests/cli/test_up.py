@@ -10,19 +10,12 @@ import stat
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from cli.redis_server import ask_version
-from tests.cli.runs import Running, Start, eventually, free_port, is_gone
-
-
-def all_gone(running: Running) -> bool:
-    return all(is_gone(process) for process in running.offspring())
-
-
-def worker_of(running: Running) -> psutil.Process:
-    return next(process for process in running.offspring() if "worker has a child" in " ".join(process.cmdline()))
+from cli.settings import read_up_settings
+from cli.up import make_plan
+from tests.cli.runs import Start, all_gone, eventually, free_port, is_gone, worker_of
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -61,7 +54,7 @@ def test_the_second_ctrl_c_kills_what_does_not_listen(start: Start) -> None:
 
 
 def test_what_does_not_listen_is_killed_in_the_end(start: Start) -> None:
-    running = start("deaf")
+    running = start("deaf", CHAMBER_GRACE_S="1")
     running.wait_until_ready()
     running.offspring()
     running.process.terminate()
@@ -114,7 +107,7 @@ def test_a_killed_process_is_replaced(start: Start) -> None:
     first = worker_of(running)
     its_child = first.children()
     first.kill()
-    running.wait_for("speech1 was killed by signal 9 (Killed); starting it again in 0.5 s")
+    running.wait_for("speech1 was killed by signal 9 (Killed); starting it again in 0.1 s")
     running.output = ""
     running.wait_for("worker has a child")
     assert all(is_gone(process) for process in its_child)
@@ -227,3 +220,15 @@ def test_no_home_is_no_hindrance(start: Start, tmp_path: Path) -> None:
     running = start(HOME="", TMPDIR=str(tmp))
     running.wait_until_ready()
     assert (tmp / f"cueline-{os.getuid()}/run.json").exists()
+
+
+@pytest.mark.parametrize(("engine", "hears"), [("", 0), ("whisper", 1)])
+def test_a_recognition_worker_runs_where_somebody_is_listened_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, hears: int
+) -> None:
+    monkeypatch.setenv("CUELINE_STT_ENGINE", engine)
+    monkeypatch.setenv("CUELINE_DATA_DIR", str(tmp_path))
+    plan = make_plan(read_up_settings(), os.environ, 0)
+    # Typing needs it not: the rest goes on without it.
+    assert len([command for command in plan.optional if command.name == "hear1"]) == hears
+    assert not [command for command in plan.workers if "workers.stt.app" in command.argv]

@@ -17,7 +17,10 @@ PINNED = dict(
 )
 VERSIONS = {canonicalize_name(name): version for name, version in PINNED.items()}
 DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-NEEDED = [Requirement(line) for line in DECLARED["dependencies"] + DECLARED["optional-dependencies"]["dev"]]
+EXTRAS = DECLARED["optional-dependencies"]
+NEEDED = [
+    Requirement(line) for line in DECLARED["dependencies"] + EXTRAS["dev"] + EXTRAS["whisper"] + EXTRAS["supabase"]
+]
 
 
 @pytest.mark.parametrize("requirement", NEEDED, ids=lambda requirement: requirement.name)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e.test_page import FIVE, open_page, say, state
+from tests.e2e.talking import jobs, open_page, say, state
 from tests.harness import Stack
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
@@ -22,65 +25,115 @@ LONG = "SAY 20 " + "This goes on for quite a while. " * 10
 FOCUSED = "document.activeElement.id || document.activeElement.tagName"
 
 
-@pytest.fixture
-async def looked_at(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    """A page of one width and one colour scheme with axe in it; only here the content policy steps aside for axe."""
+Looked = Callable[[Page], Awaitable[None]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def look(browser: Browser) -> AsyncIterator[Callable[[Looked], Awaitable[None]]]:
+    """Does the same on a wide and a narrow page, light and dark, at once; only here the policy steps aside for axe."""
     if not AXE.exists():
         if os.environ.get("CI"):
             pytest.fail("axe-core is not installed: npm ci")
         pytest.skip("NO AXE: the page was not looked at for accessibility (npm ci)")
-    width, scheme = request.param
-    context = await browser.new_context(
-        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True
-    )
-    page = await context.new_page()
-    await page.add_init_script(path=AXE)
-    yield page
-    await context.close()
+    contexts: list[BrowserContext] = []
+
+    async def look_at(width: int, scheme: Literal["light", "dark"], doing: Looked) -> None:
+        context = await browser.new_context(
+            viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True
+        )
+        contexts.append(context)
+        page = await context.new_page()
+        await page.add_init_script(path=AXE)
+        await doing(page)
+
+    async def everywhere(doing: Looked) -> None:
+        schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+        await asyncio.gather(*(look_at(width, scheme, doing) for width in (1440, 390) for scheme in schemes))
+
+    yield everywhere
+    for context in contexts:
+        await context.close()
 
 
-LOOKS = pytest.mark.parametrize(
-    "looked_at", [(width, scheme) for width in (1440, 390) for scheme in ("light", "dark")], indirect=True, ids=str
-)
+async def clean(page: Page) -> None:
+    assert await page.evaluate(RUN_AXE, TAGS) == [], page.viewport_size
 
 
-async def violations(page: Page) -> list[str]:
-    found: list[str] = await page.evaluate(RUN_AXE, TAGS)
-    return found
+async def test_axe_finds_nothing_before_the_talk_nor_in_what_opens(look: Any, stack: Stack) -> None:
+    async def doing(page: Page) -> None:
+        await open_page(page, stack)
+        await expect(page.locator(".card")).to_have_count(4)
+        await clean(page)
+        for opener, opened in (("#settings-button", "#settings-dialog"), ("#menu-button", "#talk-menu")):
+            await page.click(opener)
+            await expect(page.locator(opened)).to_be_visible()
+            await clean(page)
+            await page.keyboard.press("Escape")
+        await page.keyboard.press("?")
+        await expect(page.locator("#help-dialog")).to_be_visible()
+        await clean(page)
+        await page.keyboard.press("Escape")
+        if await page.locator("#cast-button").is_visible():
+            await page.click("#cast-button")
+            await expect(page.locator("#cast-dialog")).to_be_visible()
+            await clean(page)
+
+    await look(doing)
 
 
-@LOOKS
-async def test_axe_finds_nothing_before_the_talk(looked_at: Page, stack: Stack) -> None:
-    await open_page(looked_at, stack)
-    assert await violations(looked_at) == []
+async def test_axe_finds_nothing_while_sentences_are_spoken(look: Any, stack: Stack) -> None:
+    async def doing(page: Page) -> None:
+        await open_page(page, stack)
+        await say(page, LONG)
+        await expect(page.locator("#caption-said")).not_to_be_empty()
+        await clean(page)
+        await page.click("#latency-details summary")
+        await clean(page)
+        if await page.locator("#queue-button").is_visible():
+            await page.click("#queue-button")
+            await expect(page.locator("#queue-dialog")).to_be_visible()
+        await page.click(".job-text >> nth=0")
+        await clean(page)
+        await expect(page.locator("body")).to_have_attribute("data-state", "speaking")
+
+    await look(doing)
 
 
-@LOOKS
-async def test_axe_finds_nothing_while_five_sentences_are_spoken(looked_at: Page, stack: Stack) -> None:
-    await open_page(looked_at, stack)
-    await say(looked_at, "SAY 20 " + " ".join(FIVE))
-    await expect(looked_at.locator("#queue-list [data-status=played]")).not_to_have_count(0)
-    await expect(looked_at.locator("#queue-list > li")).to_have_count(5)
-    assert await violations(looked_at) == []
-    if await looked_at.locator("#queue-button").is_visible():
-        await looked_at.click("#queue-button")
-        await expect(looked_at.locator("#queue-dialog")).to_be_visible()
-        assert await violations(looked_at) == []
-    await expect(looked_at.locator("body")).to_have_attribute("data-state", "speaking")
+async def test_axe_finds_nothing_after_a_cut_and_a_failure(look: Any, stack: Stack) -> None:
+    async def doing(page: Page) -> None:
+        await open_page(page, stack)
+        await say(page, LONG)
+        await state(page, "speaking")
+        await page.keyboard.press("Escape")
+        await state(page, "interrupted")
+        await state(page, "idle")
+        await clean(page)
+        await say(page, "SAY The first is fine. Now explode right here. The third is fine.")
+        await expect(page.locator(".toast.error[role=alert]")).to_be_visible()
+        await expect(jobs(page, "failed")).to_have_count(1)
+        await say(page, "REFUSE")
+        await expect(page.locator(".failure")).to_be_visible()
+        await clean(page)
+
+    await look(doing)
 
 
-@LOOKS
-async def test_axe_finds_nothing_after_a_cut_and_a_failure(looked_at: Page, stack: Stack) -> None:
-    await open_page(looked_at, stack)
-    await say(looked_at, LONG)
-    await state(looked_at, "speaking")
-    await looked_at.keyboard.press("Escape")
-    await state(looked_at, "idle")
-    assert await violations(looked_at) == []
-    await say(looked_at, "SAY The first is fine. Now explode right here. The third is fine.")
-    await expect(looked_at.locator(".toast.error[role=alert]")).to_be_visible()
-    await expect(looked_at.locator("#queue-list [data-status=failed]")).to_have_count(1)
-    assert await violations(looked_at) == []
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nothing_runs_over_the_edge(page: Page, stack: Stack, scheme: Literal["light", "dark"]) -> None:
+    """Widths and heights of real screens; what is said never hides what is being said now."""
+    await page.emulate_media(color_scheme=scheme)
+    await open_page(page, stack)
+    await say(page, "SAY A line. Averyveryverylongwordthatcannotbebrokenanywhereatallwithoutharm" + "x" * 160)
+    await state(page, "speaking")
+    for width, height in ((320, 640), (390, 844), (390, 480), (900, 700), (1440, 900)):
+        await page.set_viewport_size({"width": width, "height": height})
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert await page.evaluate("document.body.scrollHeight - innerHeight") <= 0
+        transcript = await page.locator("#transcript").bounding_box()
+        caption = await page.locator("#caption").bounding_box()
+        assert transcript and caption
+        assert transcript["height"] > 120
+        assert transcript["y"] >= caption["y"] + caption["height"], "the caption is not cut"
 
 
 async def test_the_keyboard_alone_is_enough(page: Page, stack: Stack) -> None:
@@ -94,8 +147,8 @@ async def test_the_keyboard_alone_is_enough(page: Page, stack: Stack) -> None:
     await expect(page.locator("#send")).to_be_focused()
     await page.keyboard.press("Enter")
     await state(page, "speaking")
-    assert await walk(page, backwards=True) == ["volume", "interrupt", "queue-list", "transcript"]
-    assert await walk(page) == ["interrupt", "volume", "text", "send"]
+    assert await walk(page, backwards=True) == ["volume", "mute", "interrupt", "mic"]
+    assert await walk(page) == ["interrupt", "mute", "volume", "text"]
     await page.focus("#interrupt")
     await page.keyboard.press("Enter")
     await state(page, "idle")
@@ -108,8 +161,8 @@ async def test_the_keyboard_alone_is_enough(page: Page, stack: Stack) -> None:
 
 
 async def walk(page: Page, *, backwards: bool = False) -> list[str]:
-    """What Tab reaches between the text box and the conversation, in order."""
-    await page.focus("#text" if backwards else "#queue-list")
+    """What Tab reaches in the bar at the bottom, in order."""
+    await page.focus("#text" if backwards else "#mic")
     reached: list[str] = []
     for _ in range(4):
         await page.keyboard.press("Shift+Tab" if backwards else "Tab")
@@ -136,6 +189,6 @@ async def test_the_page_holds_still_for_who_asks(page: Page, stack: Stack, motio
     await page.keyboard.press("Escape")
     await say(page, LONG)
     await state(page, "speaking")
-    await expect(page.locator("#queue-list [data-status=played]")).not_to_have_count(0)
+    await expect(page.locator("#caption-said")).not_to_be_empty()
     level = "getComputedStyle(document.getElementById('meter'), '::before').transform"
     assert (await page.evaluate(level) != "none") == moves

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import pytest
-from playwright.async_api import Page, expect
+import redis
+from playwright.async_api import Browser, Page, expect
 
 from api.turn.spoken import spoken
-from tests.e2e.test_page import heard, open_page, say, state
+from tests.e2e.between import Between
+from tests.e2e.conftest import Complaints
+from tests.e2e.talking import heard, jobs, open_page, say, state
 from tests.fakes import counter_pcm
-from tests.harness import Stack
+from tests.harness import Stack, wait_until
 
 SENTENCES = ("The first is late here.", "The second is late too.", "And a third follows.")
 
@@ -53,14 +54,6 @@ class Line:
             writer.close()
 
 
-@pytest.fixture
-async def line(stack: Stack) -> AsyncIterator[Line]:
-    made = Line(stack.port)
-    server = await made.start()
-    yield made
-    server.close()
-
-
 class Behind:
     """The stack as the page sees it through the line."""
 
@@ -68,20 +61,137 @@ class Behind:
         self.url = line.url
 
 
-@pytest.mark.parametrize("words", [b'"final_transcript"', b'"type":"sentence"', b'"tts_start"'])
-async def test_a_line_that_breaks_before_the_first_sound_loses_nothing(page: Page, line: Line, words: bytes) -> None:
-    page.expected_complaints = ("WebSocket", "ERR_")  # type: ignore[attr-defined]
+async def test_a_line_that_breaks_before_the_first_sound_loses_nothing(
+    browser: Browser, complaints: Complaints, stack: Stack
+) -> None:
+    complaints.expected = ("WebSocket", "ERR_")
+    words = (b'"final_transcript"', b'"type":"sentence"', b'"tts_start"')
+    await asyncio.gather(*(break_at(place, browser, complaints, stack) for place in words))
+    assert complaints.unexpected == []
+
+
+async def break_at(words: bytes, browser: Browser, complaints: Complaints, stack: Stack) -> None:
+    line = Line(stack.port)
+    server = await line.start()
+    context = await browser.new_context()
+    page = complaints.watch(await context.new_page())
     await open_page(page, Behind(line), "?tap=1")  # type: ignore[arg-type]
     await say(page, "SAY It works.")
     await state(page, "speaking")
     await state(page, "idle")
     line.breaks_at = words
     await say(page, "SAY 20 " + " ".join(SENTENCES))
-    await state(page, "offline")
-    await state(page, "speaking")
-    await state(page, "idle")
+    for name in ("offline", "speaking", "idle"):
+        await state(page, name)
     assert line.breaks == 1
     expected = ["It works.", *(spoken(text) for text in SENTENCES)]
     assert await heard(page) == b"".join(counter_pcm(text) for text in expected)
-    await expect(page.locator("#queue-list [data-status=played]")).to_have_count(3)
+    await expect(jobs(page, "played")).to_have_count(3)
     assert await page.locator("#transcript .user").count() == 2
+    await context.close()
+    server.close()
+
+
+async def test_a_server_that_comes_back_is_found_without_a_reload(page: Page, mortal: Stack) -> None:
+    await open_page(page, mortal)
+    assert mortal.api
+    await asyncio.to_thread(mortal.api.kill)
+    await state(page, "offline")
+    await expect(page.locator("#banner")).to_be_visible()
+    mortal.start_api()
+    await state(page, "idle", timeout_s=30)
+    await say(page, "SAY Here again.")
+    await state(page, "speaking")
+    await state(page, "idle")
+
+
+async def test_what_sounds_can_be_cut_while_the_server_is_away(page: Page, mortal: Stack) -> None:
+    await open_page(page, mortal, "?tap=1")
+    await say(page, "SAY " + "This goes on for quite a while. " * 12)
+    await state(page, "speaking")
+    await expect(jobs(page, "ready")).not_to_have_count(0)
+    assert mortal.api
+    await asyncio.to_thread(mortal.api.kill)
+    await state(page, "offline")
+    await expect(jobs(page, "playing")).to_have_count(1)
+    await expect(page.locator("#interrupt")).to_be_enabled()
+    await page.keyboard.press("Escape")
+    await expect(jobs(page, "playing")).to_have_count(0)
+    await expect(page.locator("#interrupt")).to_be_disabled()
+    silent = len(await heard(page))
+    mortal.start_api()
+    await state(page, "idle", timeout_s=30)
+    assert len(await heard(page)) == silent
+    await say(page, "SAY It works.")
+    await state(page, "speaking")
+    await state(page, "idle")
+    assert (await heard(page))[silent:] == counter_pcm("It works.")
+
+
+async def test_a_talk_that_the_server_forgot_is_closed(page: Page, mortal: Stack) -> None:
+    await open_page(page, mortal)
+    await say(page, "SAY " + "This goes on for quite a while. " * 12)
+    await state(page, "speaking")
+    await expect(jobs(page)).to_have_count(12)
+    assert mortal.api
+    await asyncio.to_thread(mortal.api.kill)
+    store = redis.Redis.from_url(mortal.redis_url)
+    store.delete(*store.scan_iter("cueline:*"))
+    store.close()
+    for path in mortal.folder.glob("store.sqlite*"):
+        path.unlink()
+    mortal.start_api()
+    await expect(page.locator("#transcript")).to_contain_text("A new conversation begins here", timeout=30000)
+    await state(page, "idle")
+    await expect(page.locator("#transcript [data-status=playing], #queue-list [data-status=playing]")).to_have_count(0)
+    await expect(page.locator("#transcript .sentence:not([data-status=played])")).not_to_have_count(0)
+    await expect(page.locator("#queue-badge")).to_be_hidden()
+    await expect(page.locator("#interrupt")).to_be_disabled()
+
+
+async def test_a_restart_lets_what_came_be_heard(page: Page, mortal: Stack) -> None:
+    await open_page(page, mortal, "?tap=1")
+    await say(page, "SAY 60 " + "This goes on for quite a while. " * 12)
+    await state(page, "speaking")
+    assert mortal.api
+    await asyncio.to_thread(mortal.api.kill)
+    mortal.start_api()
+    await expect(page.locator("#toasts [data-code=server_restarted]")).to_be_visible(timeout=30000)
+    await state(page, "idle", timeout_s=40)
+    await expect(jobs(page, "played")).not_to_have_count(0)
+    for status in ("queued", "synthesizing", "ready", "playing", "interrupted"):
+        await expect(jobs(page, status)).to_have_count(0)
+    await expect(page.locator("#queue-badge")).to_be_hidden()
+    await say(page, "SAY Here again.")
+    await state(page, "speaking")
+    await state(page, "idle")
+
+
+async def test_a_server_that_restarts_is_no_alarm_as_long_as_it_is_short(page: Page, stack: Stack) -> None:
+    between = Between()
+    await between.stand(page)
+    await open_page(page, stack)
+    await page.evaluate(
+        "globalThis.alarms = []; new MutationObserver(() => alarms.push(document.getElementById('banner').hidden))"
+        ".observe(document.getElementById('banner'), { attributes: true })"
+    )
+    between.tell(type="error", code="session_moved", message="Another process has this session now.")
+    await between.close(1012)
+    await asyncio.to_thread(wait_until, lambda: between.sockets == 2, "another line", 3)
+    await state(page, "idle")
+    assert False not in await page.evaluate("alarms")
+    await expect(page.locator(".toast")).to_have_count(0)
+
+
+async def test_a_full_server_is_waited_for_as_long_as_it_asked(page: Page, stack: Stack) -> None:
+    between = Between()
+    await between.stand(page)
+    await open_page(page, stack)
+    between.tell(type="error", code="server_busy", message="The server is full.", retryable=True, retry_after_s=2)
+    await between.close(1013)
+    await expect(page.locator("#banner")).to_contain_text("Trying again in 2 s")
+    await asyncio.sleep(1)
+    assert between.sockets == 1
+    await state(page, "idle")
+    assert between.sockets == 2
+    await expect(page.locator("#banner")).to_be_hidden()

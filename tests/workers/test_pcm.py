@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract.audio import SAMPLE_RATE_HZ
 from contract.chunk import FIRST_PART_BYTES, MAX_PARTS, PART_BYTES, part_size, part_start
-from workers.pcm import Resampler, grid
+from workers.pcm import FADE_SAMPLES, SEAM_PAUSE_MS, Resampler, grid, seamed
 
 cuts = st.lists(st.integers(0, 20_000), max_size=12)
 SPEECH = (
@@ -102,3 +102,35 @@ def test_24_khz_passes_untouched() -> None:
 
 def test_no_audio_resamples_to_none() -> None:
     assert resample([], 22_050) == b""
+
+
+LOUD = st.lists(st.integers(-32_768, 32_767), min_size=0, max_size=2_000).map(lambda s: np.array(s, "<i2").tobytes())
+
+
+@given(LOUD, st.integers(-32_768, 32_767), st.lists(st.integers(1, 300), max_size=6))
+def test_a_seam_fades_out_pauses_and_fades_in_wherever_the_blocks_were_cut(
+    pcm: bytes, last_sample: int, sizes: list[int]
+) -> None:
+    blocks = cut(pcm, [2 * size for size in sizes])
+    joined = np.frombuffer(b"".join(seamed(blocks, last_sample)), "<i2").astype(int)
+    pause = SEAM_PAUSE_MS * SAMPLE_RATE_HZ // 1000
+    falling, silence = joined[:FADE_SAMPLES], joined[FADE_SAMPLES : FADE_SAMPLES + pause]
+    start, told = joined[FADE_SAMPLES + pause :], np.frombuffer(pcm, "<i2").astype(int)
+    assert falling[0] == last_sample
+    assert np.abs(np.diff([*falling, 0])).max() <= 32_768 / FADE_SAMPLES + 1
+    assert not silence.any()
+    assert len(start) == len(told)
+    assert (start[FADE_SAMPLES:] == told[FADE_SAMPLES:]).all()
+    rising = np.arange(min(FADE_SAMPLES, len(told))) / FADE_SAMPLES
+    assert (np.abs(start[:FADE_SAMPLES] - told[:FADE_SAMPLES] * rising) <= 0.5).all()
+
+
+def test_a_grid_may_begin_at_any_part_and_still_ends_at_the_last() -> None:
+    parts = list(grid([bytes(2 * PART_BYTES + 2)], 7))
+    assert [(part, len(pcm), last) for part, pcm, last in parts] == [
+        (7, PART_BYTES, False),
+        (8, PART_BYTES, False),
+        (9, 2, True),
+    ]
+    *_, (part, _, last) = grid([bytes(PART_BYTES)] * 9, MAX_PARTS - 3)
+    assert (part, last) == (MAX_PARTS - 1, True)

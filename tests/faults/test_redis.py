@@ -1,0 +1,199 @@
+"""Redis dies, stalls, fills up, loses its disk or its line: a pause or a clear end, never a wrong byte."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from api.turn.spoken import spoken
+from tests.conftest import model_env
+from tests.fakes import FakeModelServer, counter_pcm
+from tests.faults.proxy import ChaosProxy, chaos
+from tests.harness import Client, Stack, wait_until
+from tests.test_laws import expected_pcm
+
+LOST = {"queue_unreachable", "worker_lost"}
+AOF = "appendonly yes\nappendfsync everysec\n"
+SLOWLY = "SAY " + "This one is said slowly and at some length. " * 6
+
+
+@asynccontextmanager
+async def own_stack(
+    folder: Path, model: FakeModelServer, config: str = "", before: tuple[str, ...] = ()
+) -> AsyncIterator[Stack]:
+    """One whose Redis may be hurt."""
+    stack = Stack(folder, env=model_env(model))
+
+    def start() -> None:
+        stack.start_redis(config, before)
+        stack.start_worker()
+        stack.start_worker()
+        stack.start_api()
+        stack.wait_until_ready(2)
+
+    try:
+        await asyncio.to_thread(start)
+        yield stack
+    finally:
+        await asyncio.to_thread(stack.stop)
+
+
+@asynccontextmanager
+async def api_behind(proxy: ChaosProxy, stack: Stack, folder: Path) -> AsyncIterator[Stack]:
+    """A second api of `stack`, which reaches Redis through `proxy`."""
+    other = Stack(folder, env=stack.env)
+    other.start_api({"CUELINE_REDIS_URL": stack.redis_url.replace(str(stack.redis_port), str(proxy.port))})
+    try:
+        await asyncio.to_thread(other.wait_until_ready)
+        yield other
+    finally:
+        await asyncio.to_thread(other.stop)
+
+
+def check_sentences(client: Client, turn: int) -> None:
+    """What was heard of each sentence is its beginning, and nothing else."""
+    for said in client.messages("sentence", turn=turn, state="queued"):
+        heard = b"".join(chunk.pcm for chunk in client.chunks(turn) if chunk.sentence == said["sentence"])
+        assert counter_pcm(spoken(said["text"])).startswith(heard)
+
+
+async def hear_parts(client: Client, count: int) -> None:
+    while len(client.chunks()) < count:
+        await client.receive()
+
+
+async def heard_to_its_end(client: Client, turn: int, longest_pause_s: float) -> None:
+    """Every byte once, no pause longer than that, and the next turn works."""
+    assert (await client.until("turn", 40, turn=turn, state="ended"))["reason"] == "complete"
+    assert client.pcm(turn) == expected_pcm(client, turn) != b""
+    assert client.longest_pause_s < longest_pause_s
+    after = await client.ask("SAY And on we go. Without a scratch.")
+    assert client.pcm(after) == expected_pcm(client, after) != b""
+
+
+@pytest.mark.parametrize("config", [AOF, ""], ids=["with its file", "without"])
+async def test_redis_that_is_killed_and_comes_back_costs_a_pause(
+    tmp_path: Path, model: FakeModelServer, config: str
+) -> None:
+    async with own_stack(tmp_path, model, config) as stack, stack.listen() as client:
+        before = await client.ask("SAY It begins well.")
+        await client.send(type="chat", text=SLOWLY)
+        await hear_parts(client, len(client.chunks()) + 5)
+        if config:
+            await asyncio.sleep(1.2)  # the file may lack the last second, and that second is not what is tried here
+        assert stack.redis
+        await asyncio.to_thread(stack.redis.kill)
+        await asyncio.sleep(1.0)
+        await asyncio.to_thread(stack.start_redis, config)
+        await heard_to_its_end(client, before + 1, longest_pause_s=6.0)
+        if config:
+            session = client.messages("session")[0]["session_id"]
+            path = f"/api/sessions/{session}/turns/{before}/audio?format=pcm"
+            status, body, _ = await asyncio.to_thread(stack.request, "GET", path)
+            assert (status, body) == (200, client.pcm(before)), "what was said before is still there"
+
+
+async def test_redis_that_stalls_for_three_seconds_costs_three_seconds(stack: Stack) -> None:
+    assert stack.redis
+    async with stack.listen() as client:
+        await client.send(type="chat", text=SLOWLY)
+        await hear_parts(client, 5)
+        stack.redis.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(3.0)
+        finally:
+            stack.redis.signal(signal.SIGCONT)
+        await heard_to_its_end(client, 0, longest_pause_s=5.0)
+        assert client.longest_pause_s > 2.0, "nothing stalled"
+        attempts = {m["attempt"] for m in client.messages("sentence", turn=0, state="done")}
+        assert attempts == {1}, "nobody is taken for dead because Redis was silent"
+
+
+async def test_redis_that_is_full_ends_the_turn_with_a_reason(tmp_path: Path, model: FakeModelServer) -> None:
+    async with own_stack(tmp_path, model) as stack, stack.listen() as client:
+        with redis.Redis.from_url(stack.redis_url) as admin:
+            await client.send(type="chat", text=SLOWLY)
+            await hear_parts(client, 5)
+            admin.config_set("maxmemory", "1mb")
+            assert (await client.until("turn", turn=0, state="ended"))["reason"] in {"complete", "failed"}
+            assert LOST >= {m["code"] for m in client.messages("error")} != set()
+            assert [chunk.sentence for chunk in client.chunks(0) if chunk.last] == list(range(6))
+            check_sentences(client, 0)
+            await still_refused(stack, client)
+            admin.config_set("maxmemory", "512mb")
+        await works_again(stack, client)
+
+
+async def test_a_full_disk_ends_the_turn_with_a_reason(tmp_path: Path, model: FakeModelServer) -> None:
+    """Redis refuses to write what it cannot keep, and tries again every second."""
+    # Without the signal the write itself fails, as it does on a disk that is full.
+    unkilled = ("/bin/sh", "-c", 'trap "" XFSZ; exec "$0" "$@"')
+    async with own_stack(tmp_path, model, AOF, unkilled) as stack, stack.listen() as client:
+        assert stack.redis
+        await client.send(type="chat", text=SLOWLY)
+        await hear_parts(client, 5)
+        before = resource.prlimit(stack.redis.popen.pid, resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
+        try:
+            await client.until("turn", 40, turn=0, state="ended")
+            assert LOST >= {m["code"] for m in client.messages("error")} != set()
+            assert [chunk.sentence for chunk in client.chunks(0) if chunk.last] == list(range(6))
+            check_sentences(client, 0)
+            assert (await asyncio.to_thread(stack.get, "/healthz"))[0] == 200
+        finally:
+            resource.prlimit(stack.redis.popen.pid, resource.RLIMIT_FSIZE, before)
+        await works_again(stack, client)
+
+
+async def still_refused(stack: Stack, client: Client) -> None:
+    assert (await asyncio.to_thread(stack.get, "/healthz"))[0] == 200
+    await asyncio.to_thread(wait_until, lambda: stack.post("/api/sessions")[0] == 503, "a refusal", 5)
+    await client.send(type="chat", text="SAY Nobody can say this.")
+    assert (await client.until("error"))["code"] == "server_busy"
+
+
+async def works_again(stack: Stack, client: Client) -> None:
+    """Within seconds, once workers run: Celery's end themselves when the broker refuses, and are started again."""
+    for worker in list(stack.workers):
+        if worker.popen.poll() is not None:
+            stack.workers.remove(worker)
+            stack.start_worker()
+
+    def says() -> bool:
+        return bool(stack.post("/api/sessions")[0] == 201)
+
+    await asyncio.to_thread(wait_until, says, "room again", 10)
+    turn = await client.ask("SAY There is room again.", timeout_s=15)
+    assert client.pcm(turn) == expected_pcm(client, turn) != b""
+
+
+async def test_a_line_to_redis_that_is_cut_costs_a_pause(stack: Stack, tmp_path: Path) -> None:
+    async with chaos(stack.redis_port) as proxy, api_behind(proxy, stack, tmp_path) as api, api.listen() as client:
+        await client.send(type="chat", text=SLOWLY)
+        for _ in range(3):
+            await hear_parts(client, len(client.chunks()) + 5)
+            proxy.cut()
+        await heard_to_its_end(client, 0, longest_pause_s=3.0)
+
+
+async def test_a_line_to_redis_that_swallows_everything_costs_a_pause(stack: Stack, tmp_path: Path) -> None:
+    async with chaos(stack.redis_port) as proxy, api_behind(proxy, stack, tmp_path) as api, api.listen() as client:
+        await client.send(type="chat", text=SLOWLY)
+        await hear_parts(client, 5)
+        proxy.hold()
+        await asyncio.sleep(3.0)
+        proxy.release()
+        await heard_to_its_end(client, 0, longest_pause_s=6.0)
+        await client.send(type="chat", text=SLOWLY)
+        await hear_parts(client, len(client.chunks()) + 5)
+        proxy.hold()
+        await asyncio.sleep(3.0)
+        proxy.cut()  # what was held never comes
+        proxy.release()
+        await heard_to_its_end(client, 2, longest_pause_s=6.0)
