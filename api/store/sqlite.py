@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ ONLY_POSTGRES = "_policies.sql"
 """How the names of migrations end that say who may see what: here everything belongs to the server."""
 LOCKED_S = 3.0
 """How long to wait for another process that writes."""
+AGAIN_S = 0.01
 _TAKEN = {"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"}
 _NAME = re.compile(r"[a-z_]+")
 
@@ -112,7 +114,8 @@ class SqliteStore:
             self._path.chmod(0o600)
             connection.row_factory = sqlite3.Row
             await connection.create_function("folded", 1, lambda text: str(text).casefold(), deterministic=True)
-            for pragma in ("journal_mode = wal", "synchronous = normal", "foreign_keys = on"):
+            await _write_ahead(connection)
+            for pragma in ("synchronous = normal", "foreign_keys = on"):
                 await connection.execute_fetchall(f"pragma {pragma}")
             await _migrate(connection)
         except BaseException:
@@ -123,6 +126,19 @@ class SqliteStore:
 
 class _Taken(StoreRefused):
     """One like it is there already."""
+
+
+async def _write_ahead(connection: aiosqlite.Connection) -> None:
+    """For this one change SQLite waits for no lock, whatever the timeout: several may open a new file at once."""
+    give_up_at = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            await connection.execute_fetchall("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > give_up_at:
+                raise
+        await asyncio.sleep(AGAIN_S)
 
 
 async def _migrate(connection: aiosqlite.Connection) -> None:

@@ -11,6 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ MADE: dict[str, Any] = {
     "colour": "#102030",
     "greeting": "Mind the steps.",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nobody_stays(stack: Stack) -> Iterator[None]:
+    """Other tests meet the cast as it is from the start."""
+    yield
+    for one in stack.get("/api/characters")[1]:
+        if one["is_own"]:
+            stack.request("DELETE", f"/api/characters/{one['id']}")
 
 
 def make(stack: Stack, name: str, **fields: Any) -> dict[str, Any]:
