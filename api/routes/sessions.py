@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
+from api.encoding.encoder import StreamEncoder, stream_encoder
+from api.encoding.formats import STREAMED, find_format
+from api.encoding.riff import wav_head
+from api.encoding.sending import encoded
 from api.errors import AudioGone, FormatUnknown, TurnUnknown
 from api.events import Chat
 from api.routes.house import AHouse, AnOwner, ASession
@@ -17,7 +20,6 @@ from api.session.session import Session
 from api.store.archive import TITLE_CHARS
 from api.transcript import FORMATS
 from api.turn.replay import replay
-from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from contract.chunk import Chunk
 
 router = APIRouter(prefix="/api")
@@ -111,27 +113,27 @@ async def audio(
     session: ASession, house: AHouse, turn: int, audio_format: Annotated[str, Query(alias="format")] = "wav"
 ) -> Response:
     """A turn's audio, streamed while it is still being made, replayable until it expires."""
-    if audio_format not in _SOUNDS:
-        raise FormatUnknown(f"Known formats are {', '.join(_SOUNDS)}.")
+    wanted = find_format(audio_format, STREAMED)
     await session.look_at(turn)
     if not 0 <= turn < session.next_turn:
         raise TurnUnknown()
-    media_type, head = _SOUNDS[audio_format]
     is_whole = session.given(turn) is None
     chunks = replay(house.streams, session.id, turn, lambda: session.given(turn))
     with session.reading():
         first = await _first_chunk(chunks)
     headers = {
-        "Content-Disposition": f'inline; filename="turn-{turn}.{audio_format}"',
+        "Content-Disposition": f'inline; filename="turn-{turn}.{wanted.extension}"',
         "X-Accel-Buffering": "no",
     }
     body: Response
-    if is_whole:
+    if is_whole and not wanted.codec:
         pcm = first.pcm + b"".join([chunk.pcm async for chunk in chunks])
-        body = Response(head(len(pcm)) + pcm, media_type=media_type, headers=headers)
+        head = wav_head(len(pcm)) if wanted.name == "wav" else b""
+        body = Response(head + pcm, media_type=wanted.media_type, headers=headers)
     else:
+        encoder = stream_encoder(wanted.name)
         body = StreamingResponse(
-            _stream(session, head(None) + first.pcm, chunks), media_type=media_type, headers=headers
+            _stream(session, encoder, first, chunks), media_type=encoder.media_type, headers=headers
         )
     return body
 
@@ -153,27 +155,15 @@ async def _first_chunk(chunks: AsyncIterator[Chunk]) -> Chunk:
     return chunk
 
 
-async def _stream(session: Session, head: bytes, chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
+async def _stream(
+    session: Session, encoder: StreamEncoder, first: Chunk, chunks: AsyncIterator[Chunk]
+) -> AsyncIterator[bytes]:
     with session.reading():
-        yield head
-        async for chunk in chunks:
-            if chunk.pcm:
-                yield chunk.pcm
+        async for data in encoded(encoder, _sound(first, chunks)):
+            yield data
 
 
-def _wav_head(size: int | None) -> bytes:
-    """RIFF header for `size` bytes of PCM; while nobody knows how many, the sizes are at their maximum.
-
-    Source: the de facto practice of ffmpeg and sox when they write to a pipe.
-    """
-    data = 0xFFFF_FFFF if size is None else size
-    riff = 0xFFFF_FFFF if size is None else size + 36
-    byte_rate = SAMPLE_RATE_HZ * SAMPLE_BYTES
-    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE_HZ, byte_rate, SAMPLE_BYTES, 8 * SAMPLE_BYTES)
-    return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + struct.pack("<4sI", b"data", data)
-
-
-_SOUNDS: dict[str, tuple[str, Callable[[int | None], bytes]]] = {
-    "wav": ("audio/wav", _wav_head),
-    "pcm": ("audio/pcm", lambda _: b""),
-}
+async def _sound(first: Chunk, rest: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
+    yield first.pcm
+    async for chunk in rest:
+        yield chunk.pcm

@@ -12,10 +12,13 @@ import wave
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from api.encoding.formats import FORMATS
+from contract.audio import bytes_to_ms
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer, counter_pcm
 from tests.harness import Stack, wait_until
@@ -85,6 +88,27 @@ def test_a_finished_turn_is_a_wav_of_known_length_and_replayable(stack: Stack) -
         with wave.open(io.BytesIO(body)) as audio:
             assert (audio.getframerate(), audio.getnchannels(), audio.getsampwidth()) == (24000, 1, 2)
             assert audio.readframes(audio.getnframes()) == b"".join(counter_pcm(text) for text in texts)
+
+
+def test_a_turn_can_be_had_in_every_format_that_a_player_knows(stack: Stack) -> None:
+    session, turn = say(stack, "SAY One voice, in many coats.")
+    whole_ms = bytes_to_ms(len(stack.request("GET", f"/api/sessions/{session}/turns/{turn}/audio?format=pcm")[1]))
+    for name in ("mp3", "flac", "opus", "aac"):
+        status, body, headers = stack.request("GET", f"/api/sessions/{session}/turns/{turn}/audio?format={name}")
+        assert (status, headers["Content-Type"]) == (200, FORMATS[name].media_type)
+        with av.open(io.BytesIO(body)) as container:
+            frames = list(container.decode(audio=0))
+            length_ms = sum(frame.samples for frame in frames) * 1000 / frames[0].sample_rate
+        assert -1 <= length_ms - whole_ms < 90, name
+
+
+def test_a_compressed_turn_is_streamed_while_it_is_made(stack: Stack) -> None:
+    session, turn = say(stack, "SAY 150 The first sentence is here. " + "And more of it follows now. " * 4)
+    path = f"{stack.url}/api/sessions/{session}/turns/{turn}/audio?format=mp3"
+    with urllib.request.urlopen(path, timeout=20) as answer:
+        assert answer.read(2000)
+        assert stack.get(f"/api/sessions/{session}")[1]["messages"][-1]["role"] == "user", "the reply is not over"
+        answer.read()
 
 
 def test_the_mirror_resumes_after_the_last_event_with_nothing_lost_and_nothing_twice(stack: Stack) -> None:
