@@ -217,6 +217,15 @@ class Stack:
         with Redis.from_url(self.redis_url) as redis:
             return sorted(key.decode() for key in redis.scan_iter(pattern, count=1000))
 
+    def forget_session(self, session: str) -> None:
+        """As Redis does after a day."""
+        with Redis.from_url(self.redis_url) as redis:
+            redis.delete(*redis.scan_iter(f"cueline:{{{session}}}:*", count=1000))
+
+    def stream_length(self, key: str) -> int:
+        with Redis.from_url(self.redis_url) as redis:
+            return int(redis.xlen(key))
+
     def redis_json(self, key: str) -> Any:
         with Redis.from_url(self.redis_url) as redis:
             return json.loads(redis.get(key) or b"{}")

@@ -2,5 +2,6 @@
 
 fields.py       what a character may consist of
 characters.py   each owner's, found, made, changed and deleted
+audition.py     one sentence in a voice that somebody considers
 cards.py        character cards of other programs, and ours for them
 """

@@ -60,6 +60,10 @@ class VoiceFields(BaseModel):
     scene: Annotated[Line, Field(max_length=WORDS_CHARS)] = ""
     anchor: Annotated[str, Field(pattern=r"^[\w-]{0,64}$")] = ""
 
+    def to_voice(self) -> Voice:
+        """The Voice itself."""
+        return Voice(**(self.model_dump() | {"language": self.language.lower()}))
+
 
 class CharacterFields(BaseModel):
     """What somebody says of a character."""
@@ -74,9 +78,10 @@ class CharacterFields(BaseModel):
 
     def to_character(self, character_id: str) -> Character:
         """The character of that id."""
-        voice = Voice(**(self.voice.model_dump() | {"language": self.voice.language.lower()}))
         persona = self.persona or f"You are {self.name}."
-        return Character(character_id, self.name, persona, voice, self.colour, self.greeting, is_own=True)
+        return Character(
+            character_id, self.name, persona, self.voice.to_voice(), self.colour, self.greeting, is_own=True
+        )
 
 
 def fields_of(character: Character) -> dict[str, Any]:

@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field
 
+from api.casting.audition import AUDITION_CHARS, Audition
 from api.casting.cards import MAX_CARD_BYTES, read_card, write_card
-from api.casting.fields import CharacterFields
-from api.routes.house import AHouse, AnOwner
+from api.casting.fields import CharacterFields, VoiceFields
+from api.characters import CAST, Character
+from api.encoding.riff import wav_head
+from api.routes.house import AHouse, AnOwner, take_room
+from contract.errors import NoWorker, SpeechError
 
 router = APIRouter(prefix="/api")
+
+
+class Preview(BaseModel):
+    """A sentence, and the voice that it is to be heard in."""
+
+    text: Annotated[str, Field(min_length=1, max_length=AUDITION_CHARS)]
+    voice: VoiceFields = VoiceFields()
 
 
 @router.get("/characters")
 async def list_characters(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
     """Everybody whom the asker can talk with."""
-    return [character.to_dict() for character in await house.characters.everybody(owner)]
+    return [_describe(character) for character in await house.characters.everybody(owner)]
 
 
 @router.post("/characters", status_code=201)
 async def create_character(wanted: CharacterFields, house: AHouse, owner: AnOwner) -> dict[str, Any]:
     """A new one."""
-    return (await house.characters.create(owner, wanted)).to_dict()
+    return _describe(await house.characters.create(owner, wanted))
 
 
 @router.post("/characters/import", status_code=201, max_body_size=MAX_CARD_BYTES)
 async def import_character(request: Request, house: AHouse, owner: AnOwner) -> dict[str, Any]:
     """A new one from a card, as JSON or PNG; under another name if its own is taken."""
-    return (await house.characters.create(owner, read_card(await request.body()), any_name=True)).to_dict()
+    return _describe(await house.characters.create(owner, read_card(await request.body()), any_name=True))
 
 
 @router.get("/characters/{character_id}")
 async def show_character(character_id: str, house: AHouse, owner: AnOwner) -> dict[str, Any]:
     """One of them."""
-    return (await house.characters.find(owner, character_id)).to_dict()
+    return _describe(await house.characters.find(owner, character_id))
 
 
 @router.put("/characters/{character_id}")
 async def change_character(character_id: str, wanted: CharacterFields, house: AHouse, owner: AnOwner) -> dict[str, Any]:
     """Say one anew; of one that is there from the start a copy is made."""
-    return (await house.characters.change(owner, character_id, wanted)).to_dict()
+    return _describe(await house.characters.change(owner, character_id, wanted))
 
 
 @router.delete("/characters/{character_id}", status_code=204)
@@ -69,3 +83,28 @@ async def list_voices(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
         for voice in worker.get("voices", [])
     }
     return list(voices.values())
+
+
+@router.post("/voices/preview", dependencies=[Depends(take_room)], response_model=None)
+async def preview_voice(wanted: Preview, house: AHouse, owner: AnOwner) -> Response:
+    """One sentence in a voice, as a sound file that is streamed while it is being made."""
+    house.admission.admit_turn(None)
+    audition = Audition(house.streams, house.inbox, house.dispatcher)
+    pcm = audition.speak(wanted.text, wanted.voice.to_voice())
+    try:
+        first = await anext(pcm, b"")
+    except SpeechError as error:
+        status = 503 if error.retryable or isinstance(error, NoWorker) else 422
+        return JSONResponse({"code": error.code, "message": error.text}, status, {"Retry-After": "2"})
+    return StreamingResponse(_stream(first, pcm), media_type="audio/wav", headers={"X-Accel-Buffering": "no"})
+
+
+async def _stream(first: bytes, pcm: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(pcm):
+        yield wav_head(None) + first
+        async for more in pcm:
+            yield more
+
+
+def _describe(character: Character) -> dict[str, Any]:
+    return {**character.to_dict(), "is_built_in": character.id in CAST}
