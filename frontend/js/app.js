@@ -10,13 +10,14 @@ import { changeMicrophone, changeTurnTaking, holdTalk, listeningPhase, releaseTa
 import { handleFrame, handleMessage } from './talk/server-news.js';
 import { keepSilent } from './talk/turns.js';
 import { renderVolume, showListening } from './page/controls.js';
-import { loadCharacters } from './page/characters.js';
+import { loadPeople } from './cast/people.js';
 import { askAccessKey, showNotice, showToast } from './page/notices.js';
 import { renderLatency, showLost, showOnline } from './page/connection.js';
 import { explainListening } from './page/listening-words.js';
 import { settings } from './page/settings.js';
 import { takeText } from './page/text-box.js';
 import { watchVoice } from './page/voice-health.js';
+import './cast/card-import.js';
 import './page/keys.js';
 import './page/message-tools.js';
 import './page/settings-dialog.js';
@@ -45,7 +46,7 @@ async function onAnewWanted() {
 
 function onSessionOpen() {
   showOnline();
-  loadCharacters();
+  loadPeople();
   watchVoice();
 }
 

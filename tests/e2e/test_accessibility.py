@@ -64,7 +64,11 @@ async def test_axe_finds_nothing_before_the_talk_nor_in_what_opens(look: Any, st
         await open_page(page, stack)
         await expect(page.locator(".card")).to_have_count(4)
         await clean(page)
-        for opener, opened in (("#settings-button", "#settings-dialog"), ("#menu-button", "#talk-menu")):
+        for opener, opened in (
+            ("#settings-button", "#settings-dialog"),
+            ("#menu-button", "#talk-menu"),
+            ("#talks-button", "#talks-dialog"),
+        ):
             await page.click(opener)
             await expect(page.locator(opened)).to_be_visible()
             await clean(page)
@@ -77,6 +81,13 @@ async def test_axe_finds_nothing_before_the_talk_nor_in_what_opens(look: Any, st
             await page.click("#cast-button")
             await expect(page.locator("#cast-dialog")).to_be_visible()
             await clean(page)
+        await page.hover(".card >> nth=0")
+        await page.click(".edit >> nth=0")
+        await expect(page.locator("#voice-list option").first).to_be_attached()
+        await page.fill("[name=name]", "")
+        await page.click("#editor-save")
+        await expect(page.locator("[data-for=name]")).to_be_visible()
+        await clean(page)
 
     await look(doing)
 

@@ -4,6 +4,7 @@
  */
 import { holdToTalk } from './controls.js';
 import { settings } from './settings.js';
+import { toggleTalks } from '../talks/talks-drawer.js';
 import { toggleCast, toggleQueue } from './sheets.js';
 
 const help = document.getElementById('help-dialog');
@@ -16,6 +17,7 @@ const letters = {
   '/': focusText,
   q: toggleQueue,
   c: toggleCast,
+  h: toggleTalks,
   '?': showHelp,
 };
 

@@ -17,7 +17,7 @@ import { cutTurn, hasSoundToCome, knownTurn, newestTurn, runningTurn, turnOf } f
 import { markStep, restartStopwatch } from './latency.js';
 import { renderState, renderWaiting } from '../page/now.js';
 import { allowInterrupt } from '../page/controls.js';
-import { showSpeaker, speakerFor } from '../page/characters.js';
+import { showSpeaker, speakerFor } from '../cast/panel.js';
 import { giveTextBack } from '../page/text-box.js';
 
 const INTERRUPTED_MS = 200;

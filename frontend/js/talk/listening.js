@@ -13,7 +13,7 @@ import { SAMPLE_RATE } from '../sound/pcm.js';
 import { outletRms } from '../sound/outlet.js';
 import { energyOf, isSilent } from '../sound/loudness.js';
 import { settings } from '../page/settings.js';
-import { chosenSpeaker } from '../page/characters.js';
+import { chosenSpeaker } from '../cast/panel.js';
 import { isGateOpen } from './states.js';
 
 const ANSWER_MS = 3000;

@@ -9,6 +9,7 @@ import { samplesToMs } from '../sound/pcm.js';
 import {
   acceptTurn, awaitedTurn, beginAnew, confirmMessage, findLine, noteHeard, settle, stopSpeech, takeTextBack,
 } from './conversation.js';
+import { loadPeople } from '../cast/people.js';
 import { bargeIn } from './barge-in.js';
 import { markStep, restartStopwatch } from './latency.js';
 import { hearAudioUnexpected, hearListeningRefused, hearListeningStatus, listenAgain } from './listening.js';
@@ -21,6 +22,7 @@ import {
 } from './turns.js';
 import { dropPartial, renderFailure, renderReplyText, renderUserText } from '../transcript/chatui.js';
 import { showNotice, showToast } from '../page/notices.js';
+import { forgetSaving, showSaving } from '../talks/saving.js';
 import { limitText } from '../page/text-box.js';
 
 const RECOGNIZER_CODES = ['recognizer_failed', 'recognizer_unavailable', 'recognizer_lost', 'no_recognizer', 'recognition_failed'];
@@ -42,6 +44,7 @@ const handlers = {
   stop_acknowledged: handleSpeechStop,
   interrupt_acknowledged: handleInterrupted,
   gap: handleGap,
+  saving: ({ state }) => showSaving(state),
   error: handleError,
 };
 
@@ -55,13 +58,14 @@ function handleSession(message) {
     beginAnew();
     resetPlayer();
     forgetTurns();
+    forgetSaving();
   }
   sessionId = message.session_id;
   dropPartial();
   limitText(message.limits?.text_chars ?? Infinity);
   openHeardPlace(sessionId, !message.resumed);
   if (message.resumed) sendResume();
-  announce('session_open');
+  announce('session_open', message);
   if (typeof message.notice === 'string') showNotice(message.notice);
   findLine();
   listenAgain();
@@ -159,7 +163,8 @@ function handleInterrupted({ turn: number, heard }) {
 
 /** Something that this page missed can no longer be had. The talk goes on behind it, or the turn is over. */
 function handleGap({ what, turn: number, sentence, message, event }) {
-  if (isNewsToPerson(event)) showToast(message, { code: 'gap' });
+  if (what === 'messages') announce('history_gap', { message: isNewsToPerson(event) ? message : '' });
+  else if (isNewsToPerson(event)) showToast(message, { code: 'gap' });
   const turn = knownTurn(number);
   if (what !== 'audio' || !turn) return;
   missSentences(turn, sentence ?? null);
@@ -182,6 +187,7 @@ function handleError({ code, message, turn: number, sentence, event, retry_after
   if (turn && sentence === undefined) noteFailure(turn, message);
   if (number === undefined) takeTextBack();
   if (VOICE_ENGINE_CODES.includes(code)) announce('voice_doubtful');
+  if (code === 'character_unknown') loadPeople();
   if (isNewsToPerson(event) && !(turn && sentence === undefined && !turn.hasText)) {
     showToast(retryAfterS > 0 ? `${message} Try again in ${retryAfterS} s.` : message, { code, isError: true });
   }
@@ -211,6 +217,6 @@ export function handleFrame(frame) {
   settle();
 }
 
-function announce(name) {
-  document.dispatchEvent(new CustomEvent(name));
+function announce(name, detail = {}) {
+  document.dispatchEvent(new CustomEvent(name, { detail }));
 }

@@ -32,6 +32,11 @@ export function turnOf(number) {
   return turn;
 }
 
+/** A turn of before, of which nothing is to come. */
+export function keepTurn(number) {
+  Object.assign(turnOf(number), { isEnded: true, isHeard: true });
+}
+
 export function knownTurn(number) {
   return turns.get(number);
 }

@@ -27,6 +27,7 @@ export function renderUserText(turn, text, { isFinal, stableChars = 0, at }) {
     dropPartial();
     return;
   }
+  if (isFinal) dropKept(turn);
   const bubble = partialBubble ?? addMessage(turn, 'user', 'You', at);
   bubble.body.textContent = isFinal ? text : text.slice(0, stableChars);
   if (!isFinal) bubble.body.append(unstableElement(text.slice(stableChars)));
@@ -50,8 +51,37 @@ export function dropPartial() {
   partialBubble = null;
 }
 
+/**
+ * A turn of which only the memory at rest knows: [{isUser, name, text, heard, at}]. False when it stands here already. The
+ * log, if it still has the turn from its first word, takes its place.
+ */
+export function renderKept(turn, messages) {
+  if (views.has(turn)) return false;
+  const view = viewOf(turn);
+  view.isKept = messages.some(({ isUser }) => !isUser);
+  for (const { isUser, name, text, heard, at } of messages) {
+    const { body } = addMessage(turn, isUser ? 'user' : 'reply', name, at);
+    const isCut = !isUser && heard !== text && text.startsWith(heard);
+    if (isCut) splitSpan(body, [heard, text.slice(heard.length)]);
+    else body.textContent = text;
+  }
+  scheduleFrame();
+  return true;
+}
+
+function isKept(turn) {
+  return views.get(turn)?.isKept === true;
+}
+
+function dropKept(turn) {
+  if (!isKept(turn)) return;
+  views.get(turn).section.remove();
+  views.delete(turn);
+}
+
 /** New words of a reply, or the whole of it when it is complete. */
 export function renderReplyText(turn, character, text, isComplete, at) {
+  if (isKept(turn)) return;
   const reply = replyForText(turn, character, at);
   const isSame = isComplete && reply.text === text;
   reply.text = isComplete ? text : reply.text + text;
@@ -70,6 +100,7 @@ function replyForText(turn, character, at) {
 
 /** Show where a sentence stands, in the reply that holds its words. */
 export function renderSentence(turn, sentence) {
+  if (isKept(turn)) return;
   const view = viewOf(turn);
   if (!view.places.has(sentence.number)) placeSentence(view, turn, sentence);
   const { reply, span } = view.places.get(sentence.number);
@@ -119,8 +150,10 @@ export function renderTurnEnd(turn, isCut) {
 }
 
 function viewOf(turn) {
-  const known = views.get(turn);
-  if (known) return known;
+  return views.get(turn) ?? addView(turn);
+}
+
+function addView(turn) {
   const section = document.createElement('section');
   section.className = 'turn';
   section.dataset.turn = turn;
@@ -158,6 +191,15 @@ export function closeConversation() {
   line.textContent = 'A new conversation begins here';
   transcript.append(line);
   transcript.scrollTop = transcript.scrollHeight;
+}
+
+/** Another conversation takes the place of this one. */
+export function clearConversation() {
+  views.clear();
+  partialBubble = playingSpan = againSpan = null;
+  transcript.replaceChildren(welcome);
+  welcome.hidden = false;
+  startFollowing();
 }
 
 function addMessage(turn, kind, name, at) {

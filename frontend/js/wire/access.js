@@ -1,6 +1,8 @@
 /**
  * The key of a server that asks for one, and requests that carry it. Knows nothing of the socket or of the page.
  */
+const UNREACHABLE = { isOk: false, status: 0, code: 'unreachable', message: 'The server cannot be reached.' };
+
 let accessKey = null;
 
 /** The key stays in memory: a page that is loaded anew asks again. */
@@ -13,8 +15,8 @@ export function hasAccessKey() {
 }
 
 /** Like fetch; path is relative to the page. */
-export function fetchFromServer(path, options = {}) {
-  const headers = accessKey ? { Authorization: `Bearer ${accessKey}` } : {};
+export function fetchFromServer(path, { contentType, ...options } = {}) {
+  const headers = { ...(accessKey && { Authorization: `Bearer ${accessKey}` }), ...(contentType && { 'Content-Type': contentType }) };
   return fetch(path, { cache: 'no-store', ...options, headers });
 }
 
@@ -40,6 +42,45 @@ export async function fetchJson(path) {
   try {
     const answer = await fetchFromServer(path);
     return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Ask for something to be done: {isOk, status, data} or {isOk, status, code, message}; status 0 when nobody answered.
+ * body: an object, or a Blob that is sent as it is. Never throws.
+ */
+export async function askServer(method, path, body = undefined, options = {}) {
+  const isJson = body !== undefined && !(body instanceof Blob);
+  try {
+    const answer = await fetchFromServer(path, {
+      method, body: isJson ? JSON.stringify(body) : body, contentType: isJson ? 'application/json' : undefined, ...options,
+    });
+    const data = await readBody(answer);
+    return answer.ok ? { isOk: true, status: answer.status, data } : refusalOf(answer.status, data);
+  } catch {
+    return UNREACHABLE;
+  }
+}
+
+/** The bytes of an answer: {isOk, bytes}, else as askServer. */
+export async function askForBytes(path, body, signal) {
+  try {
+    const answer = await fetchFromServer(path, { method: 'POST', body: JSON.stringify(body), contentType: 'application/json', signal });
+    return answer.ok ? { isOk: true, bytes: await answer.arrayBuffer() } : refusalOf(answer.status, await readBody(answer));
+  } catch {
+    return UNREACHABLE;
+  }
+}
+
+function refusalOf(status, data) {
+  return { isOk: false, status, code: data?.code ?? 'failed', message: data?.message ?? `The server refused (${status}).` };
+}
+
+async function readBody(answer) {
+  try {
+    return await answer.json();
   } catch {
     return null;
   }

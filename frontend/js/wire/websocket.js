@@ -1,11 +1,11 @@
 /**
  * The line to the server: connect, come back after a loss, ping. News travels up as DOM events: socket_connecting,
  * socket_lost {reason: lost, restart or busy; retryMs}, socket_too_big, socket_message {message}, socket_frame {frame},
- * socket_latency {ms}, access_needed {wasRefused}. Knows nothing of turns, sound or of what the page shows.
+ * socket_latency {ms}, access_needed {wasRefused}, share_ended. Knows nothing of turns, sound or of what the page shows.
  */
 import { fetchTicket, hasAccessKey, probe, setAccessKey } from './access.js';
 import { SUBPROTOCOL, laterEvent, parseMessage, unpackFrame } from './protocol.js';
-import { currentSession, forgetSession, keepSession, loadSession } from './session-id.js';
+import { currentSession, forgetSession, keepSession, loadSession, shareToken } from './session-id.js';
 
 const FIRST_DELAY_MS = 500;
 const MOST_DELAY_MS = 10000;
@@ -50,6 +50,10 @@ export function retryDelayMs(attempt, chance, isRestart = false) {
 
 export async function connect() {
   clearTimeout(retryTimer);
+  if (shareToken() && !currentSession()) {
+    announce('share_ended');
+    return;
+  }
   announce('socket_connecting');
   try {
     openSocket(await socketUrl());
@@ -62,7 +66,8 @@ async function socketUrl() {
   const url = new URL('ws', document.baseURI);
   url.protocol = url.protocol.replace('http', 'ws');
   if (currentSession()) url.searchParams.set('session', currentSession());
-  if (hasAccessKey()) url.searchParams.set('ticket', await takeTicket());
+  if (shareToken()) url.searchParams.set('share', shareToken());
+  else if (hasAccessKey()) url.searchParams.set('ticket', await takeTicket());
   return url;
 }
 
@@ -78,6 +83,24 @@ export function startAnew() {
   forgetSession();
   if (socket) forgetSocket();
   connect();
+}
+
+/** Leave this session for one there has been, from its first word. */
+export function joinSession(id) {
+  keepSession(id);
+  forgetEvents();
+  comeBack();
+}
+
+/** The same session once more at once: its log is asked for again from where this page is. */
+export function comeBack() {
+  if (socket) forgetSocket();
+  connect();
+}
+
+function forgetEvents() {
+  seenEvents.clear();
+  newestEvent = null;
 }
 
 export function useAccessKey(key) {
@@ -166,8 +189,7 @@ function onSession(message) {
   reason = 'lost';
   hasSession = true;
   if (message.session_id !== currentSession()) {
-    seenEvents.clear();
-    newestEvent = null;
+    forgetEvents();
   }
   keepSession(message.session_id);
   announce('socket_message', { message });
@@ -235,12 +257,22 @@ async function onClose({ code }) {
 
 /** A browser hides why a handshake failed: ask by HTTP whether a key is wanted or the session is gone. */
 async function onRefused() {
+  if (shareToken()) {
+    await onGuestRefused();
+    return;
+  }
   const status = await probe('api/sessions');
   if (status === 401 || status === 403) {
     askForKey();
   } else if (status === 200 && currentSession() && (await probe(`api/sessions/${encodeURIComponent(currentSession())}`)) === 404) {
     forgetSession();
   }
+  retryLater();
+}
+
+/** A guest can do nothing about it but try when the server is back. */
+async function onGuestRefused() {
+  if ((await probe('healthz')) === 200) forgetSession();
   retryLater();
 }
 

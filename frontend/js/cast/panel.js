@@ -2,12 +2,12 @@
  * The characters as cards: who can speak, who speaks, who answers next. Who that is, cast.js decides.
  * Knows nothing of the talk: it is told who speaks.
  */
-import { fetchJson } from '../wire/access.js';
 import { whoAnswers } from '../talk/cast.js';
 import { button, element } from '../transcript/bubbles.js';
-import { changeSetting, settings } from './settings.js';
-
-const LIGHT_ENOUGH = 0.55;
+import { changeSetting, settings } from '../page/settings.js';
+import { makeAvatar } from './avatar.js';
+import { openEditor } from './editor.js';
+import { everybody } from './people.js';
 
 const list = document.getElementById('cast-list');
 const empty = document.getElementById('cast-empty');
@@ -18,11 +18,8 @@ let last = '';
 let speaking = '';
 const cards = new Map();
 
-export async function loadCharacters() {
-  const found = await fetchJson('api/characters');
-  const known = Array.isArray(found) ? found.filter(({ id, name }) => typeof id === 'string' && typeof name === 'string') : [];
-  if (known.length === 0 && characters.length > 0) return;
-  characters = known;
+function showPeople() {
+  characters = everybody();
   cards.clear();
   list.replaceChildren(...characters.map(makeCard));
   empty.hidden = characters.length > 0;
@@ -53,28 +50,19 @@ export function showSpeaker(name) {
 function makeCard({ id, name, voice, colour }) {
   const item = element('li', 'card');
   const choose = button('card-choose', ' ', () => onChoose(id));
-  const avatar = element('span', 'avatar', [...name][0]?.toLocaleUpperCase() ?? '?');
+  const avatar = makeAvatar(name, colour);
   const words = element('span', 'card-words');
   const line = element('span', 'card-line', voice?.description ?? '');
   const mute = button('mute', `Leave ${name} out`, () => onMute(id), 'mute');
-  avatar.setAttribute('aria-hidden', 'true');
-  if (typeof colour === 'string' && CSS.supports('color', colour)) paintAvatar(avatar, colour);
+  const edit = button('edit', `Change ${name}`, () => openEditor(id), 'edit');
   const row = element('span', 'card-name');
   const next = element('span', 'next');
   row.append(element('strong', '', name), next);
   words.append(row, line);
   choose.replaceChildren(avatar, words);
-  item.append(choose, mute);
+  item.append(choose, edit, mute);
   cards.set(id, { item, choose, mute, name, next });
   return item;
-}
-
-/** Dark letters on a light colour, light ones on a dark colour. */
-function paintAvatar(avatar, colour) {
-  const channels = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(colour)?.slice(1).map((hex) => Number.parseInt(hex, 16) / 255);
-  const light = channels ? 0.3 * channels[0] + 0.59 * channels[1] + 0.11 * channels[2] : 0;
-  avatar.style.setProperty('--avatar', colour);
-  avatar.classList.toggle('light', light > LIGHT_ENOUGH);
 }
 
 function onChoose(id) {
@@ -119,3 +107,4 @@ function onOrder({ target }) {
 }
 
 orderBox.addEventListener('change', onOrder);
+document.addEventListener('people_changed', showPeople);
