@@ -256,7 +256,9 @@ class SignOfLife:
         while True:
             with suppress(RedisError):  # said again in a second
                 self._redis.set(self._key, json.dumps(self._announcement()), ex=keys.WORKER_LIFETIME_S)
-                self._redis.sadd(self._known, self._name)
-                self._redis.expire(self._known, keys.SESSION_LIFETIME_S)
+                pipe = self._redis.pipeline(transaction=True)
+                pipe.sadd(self._known, self._name)
+                pipe.expire(self._known, keys.SESSION_LIFETIME_S)
+                pipe.execute()
             if self._end.wait(1.0):
                 return

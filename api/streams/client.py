@@ -81,6 +81,13 @@ def _steady(pool: ConnectionPool) -> ConnectionPool:
     return pool
 
 
+def raise_unless_there(results: list[Any]) -> None:
+    """Raise the first refusal of a pipeline that says more than that an entry, or a newer one, is there already."""
+    for result in results:
+        if isinstance(result, RedisError) and "equal or smaller" not in str(result):
+            raise result
+
+
 def pairs(found: Any) -> list[tuple[Any, Any]]:
     """XREAD's answer: pairs of key and entries, or nothing when nothing came."""
     return list(found or [])

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from redis.exceptions import RedisError
-
-from api.streams.client import Client, pairs, text
+from api.streams.client import Client, pairs, raise_unless_there, text
 from contract import keys
 
 TURN_EVENTS = 8_000
@@ -20,13 +18,11 @@ class EventStreams(Client):
     async def append_events(self, session: str, events: list[tuple[int, str]]) -> None:
         """Mirror events; one that is there already is left as it is, so a repeated call does no harm."""
         key = keys.events(session)
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.redis.pipeline(transaction=True)
         for number, message in events:
             pipe.xadd(key, {"d": message}, id=f"{number}-0", maxlen=keys.EVENTS_MAXLEN, approximate=True)
         pipe.expire(key, keys.SESSION_LIFETIME_S)
-        for result in await pipe.execute(raise_on_error=False):
-            if isinstance(result, RedisError) and "equal or smaller" not in str(result):
-                raise result
+        raise_unless_there(await pipe.execute(raise_on_error=False))
         is_large = sum(len(message) for _, message in events) > keys.EVENTS_LOOK_BYTES
         if is_large or events[0][0] // keys.EVENTS_LOOK != (events[-1][0] + 1) // keys.EVENTS_LOOK:
             await self._bound_events(key)

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from api.streams.client import Client, text
+from api.streams.client import Client, raise_unless_there, text
 from contract import keys
 
 NOBODY = ""
@@ -50,14 +50,12 @@ class Holders(Client):
     async def claim(self, session: str, epoch: int, name: str) -> bool:
         """Hold a session from now on; False if somebody else was faster."""
         key = keys.holders(session)
-        try:
-            await self.redis.xadd(key, {"a": name}, id=f"{epoch}-0", maxlen=HOLDERS_KEPT, approximate=False)
-        except ResponseError as error:
-            if "equal or smaller" not in str(error):
-                raise
-            return False
-        await self.redis.expire(key, keys.SESSION_LIFETIME_S)
-        return True
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.xadd(key, {"a": name}, id=f"{epoch}-0", maxlen=HOLDERS_KEPT, approximate=False)
+        pipe.expire(key, keys.SESSION_LIFETIME_S)
+        results = await pipe.execute(raise_on_error=False)
+        raise_unless_there(results)
+        return not isinstance(results[0], ResponseError)
 
     async def holders(self, sessions: Sequence[str]) -> list[Holder]:
         """The same for many, without asking who lives."""

@@ -55,8 +55,10 @@ class Queue(Client):
         """Keep the inbox alive; True if it had to be made (so that nobody could ring until now)."""
         if await self.redis.expire(key, keys.INBOX_LIFETIME_S):
             return False
-        await self.redis.xadd(key, {"o": b""})
-        await self.redis.expire(key, keys.INBOX_LIFETIME_S)
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.xadd(key, {"o": b""})
+        pipe.expire(key, keys.INBOX_LIFETIME_S)
+        await pipe.execute()
         return True
 
     async def forget_bells(self, key: str, until: str) -> None:

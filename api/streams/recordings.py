@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from redis.exceptions import RedisError
-
-from api.streams.client import Client, text
+from api.streams.client import Client, raise_unless_there, text
 from contract import keys
 
 
@@ -25,13 +23,10 @@ class Recordings(Client):
 
     async def open_transcript(self, name: str) -> None:
         """Make the stream; until then no worker can write to it."""
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.redis.pipeline(transaction=True)
         pipe.xadd(keys.transcript(name), {"o": b""}, id="0-1")
         pipe.expire(keys.transcript(name), keys.RECORDING_LIFETIME_S)
-        opened, kept = await pipe.execute(raise_on_error=False)
-        for result in (opened, kept):
-            if isinstance(result, RedisError) and "equal or smaller" not in str(result):
-                raise result
+        raise_unless_there(await pipe.execute(raise_on_error=False))
 
     async def fence_transcript(self, name: str, revision: int) -> None:
         """Refuse whatever looks before this one would still write."""

@@ -110,7 +110,7 @@ class Records(Client):
     async def remember_message(self, session: str, message_id: str, turn: int) -> None:
         """Know a message again when its client sends it twice."""
         key = keys.messages(session)
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.redis.pipeline(transaction=True)
         pipe.rpush(key, json.dumps([message_id, turn]))
         pipe.ltrim(key, -keys.MESSAGES_MAXLEN, -1)
         pipe.expire(key, keys.SESSION_LIFETIME_S)
@@ -128,7 +128,7 @@ class Records(Client):
 
     async def _list(self, session: str, owner: str) -> None:
         key = keys.owner(owner)
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.redis.pipeline(transaction=True)
         pipe.zadd(key, {session: time.time()})
         pipe.zremrangebyrank(key, 0, -keys.OWNER_MAXLEN - 1)
         pipe.expire(key, keys.SESSION_LIFETIME_S)
@@ -142,7 +142,7 @@ class Records(Client):
         unless_there: bool = False,
         lifetime_s: int = keys.SESSION_LIFETIME_S,
     ) -> None:
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.redis.pipeline(transaction=True)
         if unless_there:
             for name, value in fields.items():
                 pipe.hsetnx(key, name, value)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
-
-from api.streams.client import Client, Entry, pairs, text
+from api.streams.client import Client, Entry, pairs, raise_unless_there, text
 from contract import keys
 
 TOP_ID = "18446744073709551615-1"
@@ -15,16 +13,15 @@ TOP_ID = "18446744073709551615-1"
 
 
 class SentenceStreams(Client):
-    """One stream per sentence; see docs/decisions/streams.md."""
+    """One stream per sentence; see docs/decisions/streams.md.
+
+    What makes a key says in the same transaction how long it lives: whoever is cancelled or killed leaves nothing
+    that lasts for ever.
+    """
 
     async def open_sentence(self, key: str) -> None:
         """Make a sentence's stream; until then no worker can write to it."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.xadd(key, {"o": b""}, id="1-0")
-        pipe.expire(key, keys.SENTENCE_LIFETIME_S)
-        opened, _ = await pipe.execute(raise_on_error=False)
-        if isinstance(opened, RedisError) and not isinstance(opened, ResponseError):
-            raise opened
+        await self._begin(key, 1)
 
     async def renew_sentences(self, wanted: Collection[str]) -> None:
         """Keep these streams for another lifetime."""
@@ -35,12 +32,7 @@ class SentenceStreams(Client):
 
     async def fence(self, key: str, attempt: int) -> None:
         """Refuse every older attempt from now on; makes the stream again if it was lost."""
-        try:
-            await self.redis.xadd(key, {"o": b""}, id=f"{attempt}-0")
-        except ResponseError as error:
-            if "equal or smaller" not in str(error):
-                raise
-        await self.redis.expire(key, keys.SENTENCE_LIFETIME_S)
+        await self._begin(key, attempt)
 
     async def restart_sentence(self, key: str, attempt: int) -> None:
         """Forget what older attempts wrote and refuse whatever they write from now on, in one step."""
@@ -50,20 +42,28 @@ class SentenceStreams(Client):
         pipe.expire(key, keys.SENTENCE_LIFETIME_S)
         await pipe.execute()
 
+    async def forget_entries(self, key: str, entries: list[str]) -> None:
+        """Take entries out of a sentence's stream."""
+        await self.redis.xdel(key, *entries)
+
     async def end_sentences(self, ends: dict[str, bytes], unheard: Collection[str] = ()) -> None:
         """Write each stream's final frame under the highest id: nobody writes after it, however late.
 
         What `unheard` streams hold is forgotten: nobody was given it, so a replay shall not have it either.
         """
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.redis.pipeline(transaction=True)
         if unheard:
             pipe.delete(*unheard)
         for key, frame in ends.items():
             pipe.xadd(key, {"f": frame}, id=TOP_ID)
             pipe.expire(key, keys.SENTENCE_LIFETIME_S)
-        for result in await pipe.execute(raise_on_error=False):
-            if isinstance(result, RedisError) and "equal or smaller" not in str(result):
-                raise result
+        raise_unless_there(await pipe.execute(raise_on_error=False))
+
+    async def _begin(self, key: str, attempt: int) -> None:
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.xadd(key, {"o": b""}, id=f"{attempt}-0")
+        pipe.expire(key, keys.SENTENCE_LIFETIME_S)
+        raise_unless_there(await pipe.execute(raise_on_error=False))
 
     async def read(self, positions: dict[str, str], count: int = 2000) -> dict[str, list[Entry]]:
         """Entries of several streams after the given ids, at once and without waiting."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -51,10 +52,10 @@ async def test_after_much_talk_every_key_has_a_lifetime_and_keeps_below_its_boun
         await client.until("session")
         for number in range(60):
             await client.send(type="chat", text=f"SAY Number {number} is said. And a second sentence.", id=f"n{number}")
-        await client.until("turn", turn=59, state="ended")
+        await client.until("turn", 60, turn=59, state="ended")
         await client.ask("SAY " + "🙂😀" * 1900 + " Smile.")
         await client.send(type="chat", text="REPEAT 9000 wörd")
-        await client.until("error", code="reply_too_long")
+        await client.until("error", 60, code="reply_too_long")
         await client.send(type="interrupt")
         await client.until("turn", turn=61, state="ended")
         await asyncio.to_thread(stack.post, "/api/tickets")
@@ -68,6 +69,38 @@ async def test_after_much_talk_every_key_has_a_lifetime_and_keeps_below_its_boun
     others = {key: size for key, size in sizes.items() if key not in ours and not key.startswith("_kombu.")}
     assert {key for key in others if key not in OF_CELERY and "pidbox" not in key} == set()
     assert max(others.values(), default=0) < CELERY_BYTES
+
+
+async def test_whoever_is_cancelled_while_it_makes_a_key_leaves_none_that_lasts_for_ever(streams: Streams) -> None:
+    """At whatever moment it comes: a name of its own for each, so that nobody else mends what was left."""
+    message = {"role": "user", "text": "x", "turn": 0, "character": ""}
+    makers: list[Callable[[str], Coroutine[Any, Any, object]]] = [
+        lambda name: streams.open_sentence(keys.sentence(name, 0, 0)),
+        lambda name: streams.fence(keys.sentence(name, 0, 0), 2),
+        lambda name: streams.restart_sentence(keys.sentence(name, 0, 0), 2),
+        lambda name: streams.end_sentences({keys.sentence(name, 0, 0): b"end"}),
+        lambda name: streams.append_events(name, [(1, "{}")]),
+        lambda name: streams.claim(name, 1, "a"),
+        lambda name: streams.make_inbox(keys.inbox(name)),
+        lambda name: streams.save_session(name, {"owner": name}),
+        lambda name: streams.save_turn(name, 0, {"state": "running"}),
+        lambda name: streams.remember_message(name, "id", 0),
+        lambda name: streams.append_history(name, 0, message),
+        streams.open_transcript,
+    ]
+    run = secrets.token_hex(4)
+    for number, make in enumerate(makers):
+        for moment in range(0, 150, 3):
+            making = asyncio.create_task(make(f"{run}-{number}-{moment}"))  # type: ignore[arg-type]
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            making.cancel()
+            await asyncio.wait({making})
+    await asyncio.sleep(0.2)  # what was on its way has come
+    made = [key async for key in streams.redis.scan_iter(f"*{run}-*", count=1000)]
+    assert len({key.split(run.encode())[1].split(b"-")[1] for key in made}) == len(makers), "nobody came so far"
+    assert [key for key in made if await streams.redis.ttl(key) == -1] == []
+    await streams.redis.delete(*made)
 
 
 async def test_events_forget_their_older_half_when_they_grow_too_large(streams: Streams) -> None:
