@@ -90,6 +90,7 @@ class QueueUnreachable(SpeechError):
 
 class LogLost(SpeechError):
     code = "log_lost"
+    retryable = True
     default = "The audio of this sentence is gone."
 
 

@@ -22,7 +22,7 @@ from api.streams import TOP_ID, Streams, StreamsAway, StreamsError
 from api.turn.relay import SentenceFeed
 from api.turn.timing import ATTEMPTS
 from contract.chunk import tombstone
-from contract.errors import EngineFailed, NoWorker, QueueUnreachable, SpeechError, WorkerLost
+from contract.errors import EngineFailed, LogLost, NoWorker, QueueUnreachable, SpeechError, WorkerLost
 from contract.job import SPEAK_TASK, TALK_QUEUE, SpeechJob
 
 log = logging.getLogger(__name__)
@@ -186,7 +186,8 @@ class Dispatcher:
         if feed.forget():
             await self._streams.restart_sentence(feed.subscription.key, job.attempt)
             return job
-        feed.restart()
+        if lost := feed.restart(from_part):
+            await self._streams.forget_entries(feed.subscription.key, lost)
         return replace(job, from_part=from_part, seam=feed.last_sample)
 
     async def _wait_for_redis(self) -> bool:
@@ -214,6 +215,9 @@ class Dispatcher:
         while not feed.is_complete:
             if feed.error:
                 raise feed.error
+            if feed.has_ended:
+                # Redis has lost what lies before: a replica that took over had not heard of it yet.
+                raise LogLost("A part of this sentence's audio was lost.")
             feed.changed.clear()
             patience_s = max(0.01, SILENCE_S - feed.silent_s) if feed.is_claimed else UNCLAIMED_S
             with suppress(TimeoutError):

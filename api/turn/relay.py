@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from typing import NamedTuple
 
 from api.inbox import Inbox, Subscription
 from api.streams import Entry
@@ -18,19 +19,28 @@ from contract.errors import SpeechError, error_from_dict
 Sink = Callable[[Chunk], None]
 
 
+class _Part(NamedTuple):
+    """What is remembered of a chunk that came."""
+
+    entry: str
+    size: int
+    last_sample: int
+
+
 class SentenceFeed:
     """What one sentence's stream has said so far; `changed` is set whenever it said something new."""
 
     def __init__(
         self,
+        sentence: int,
         key: str,
+        reorder: ReorderBuffer,
         on_chunk: Callable[[Chunk], None],
         on_claim: Callable[[], None],
         timing: Timing,
         clock: Callable[[], float],
-        forget: Callable[[], bool],
     ) -> None:
-        """`clock` goes only while workers can be heard; `forget` drops what nobody was given, or says no."""
+        """`clock` goes only while workers can be heard; `reorder` is where the turn's chunks wait."""
         self.timing = timing
         self.changed = asyncio.Event()
         self.attempt = 0
@@ -39,25 +49,38 @@ class SentenceFeed:
         self.claimed_attempt = 0
         self.error: SpeechError | None = None
         """Why the current attempt ended without success."""
-        self.is_complete = False
+        self.has_ended = False
+        """Whether the last chunk of an attempt in hand has come, with or without those before it."""
         self.size = 0
         """Bytes of PCM."""
         self.is_repeatable = True
         """Whether another attempt makes the same samples as those before it."""
-        self.last_sample = 0
         self.restart_ms = 0
         """How much of the speech belongs to attempts that were given up, and is said again behind it."""
         self.subscription = Subscription(key, self.on_entries, self.on_beat)
         self._on_chunk = on_chunk
         self._on_claim = on_claim
         self._clock = clock
-        self._forget = forget
+        self._sentence = sentence
+        self._reorder = reorder
+        self._parts: dict[int, _Part] = {}
         self._heard_at = self._moved_at = clock()
 
     @property
     def is_claimed(self) -> bool:
         """Whether a worker has taken the attempt in hand."""
         return self.claimed_attempt >= self.attempt
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it is there."""
+        return self._reorder.is_whole(self._sentence)
+
+    @property
+    def last_sample(self) -> int:
+        """Of the newest part; 0 before the first."""
+        spoken = [number for number, part in self._parts.items() if part.size]
+        return self._parts[max(spoken)].last_sample if spoken else 0
 
     @property
     def silent_s(self) -> float:
@@ -71,19 +94,27 @@ class SentenceFeed:
 
     def begin(self, attempt: int) -> None:
         """Another attempt is on its way: what ended the one before no longer counts."""
-        self.attempt, self.error = attempt, None
+        self.attempt, self.error, self.has_ended = attempt, None, False
         self._heard_at = self._moved_at = self._clock()
 
     def forget(self) -> bool:
         """Drop all that came, if nobody was given any of it; False if somebody was."""
-        if not self._forget():
+        if not self._reorder.forget(self._sentence):
             return False
+        self._parts.clear()
         self.size = self.restart_ms = 0
         return True
 
-    def restart(self) -> None:
-        """The sentence begins again behind what was given of it."""
+    def restart(self, part: int) -> list[str]:
+        """The sentence begins again behind what there is of it, of which `part` is the first that is missing.
+
+        Returns the entries behind that part, which are no good to anybody any more.
+        """
+        self._reorder.cut(self._sentence)
+        beyond = [self._parts.pop(number) for number in sorted(self._parts) if number >= part]
+        self.size -= sum(lost.size for lost in beyond)
         self.restart_ms = self.duration_ms
+        return [lost.entry for lost in beyond]
 
     @property
     def duration_ms(self) -> int:
@@ -104,7 +135,7 @@ class SentenceFeed:
             elif error := fields.get(b"e"):
                 self.error = error_from_dict(json.loads(error))
             elif frame := fields.get(b"f"):
-                self._take(unpack(frame))
+                self._take(unpack(frame), entry_id)
         self.changed.set()
 
     def on_beat(self, attempt: int) -> None:
@@ -112,14 +143,17 @@ class SentenceFeed:
         if attempt == self.attempt:
             self._heard_at = self._clock()
 
-    def _take(self, chunk: Chunk) -> None:
+    def _take(self, chunk: Chunk, entry_id: str) -> None:
         self._moved_at = self._heard_at
         self.claimed_attempt = max(self.claimed_attempt, min(chunk.attempt, self.attempt))
-        self.size += len(chunk.pcm)
+        if not chunk.failed:
+            known = self._parts.get(chunk.part)
+            self.size += len(chunk.pcm) - (known.size if known else 0)
+            last_sample = int.from_bytes(chunk.pcm[-SAMPLE_BYTES:], "little", signed=True)
+            self._parts[chunk.part] = _Part(entry_id, len(chunk.pcm), last_sample)
         if chunk.pcm:
-            self.last_sample = int.from_bytes(chunk.pcm[-SAMPLE_BYTES:], "little", signed=True)
             self.timing.mark_audio()
-        self.is_complete = self.is_complete or chunk.last
+        self.has_ended = self.has_ended or chunk.last
         self._on_chunk(chunk)
 
 
@@ -154,17 +188,18 @@ class Relay:
     def recall(self, sentence: int, size: int) -> SentenceFeed:
         """A sentence that was spoken whole before this relay began."""
         feed = self._feed(sentence, Timing(), lambda: None)
-        feed.attempt, feed.size, feed.is_complete = 1, size, True
+        feed.attempt, feed.size = 1, size
         return feed
 
     def _feed(self, sentence: int, timing: Timing, on_claim: Callable[[], None]) -> SentenceFeed:
         return SentenceFeed(
+            sentence,
             self.key(sentence),
+            self._reorder,
             self.push,
             on_claim,
             timing,
             clock=lambda: self._inbox.listened_s,
-            forget=lambda: self._reorder.forget(sentence),
         )
 
     def leave(self, sentence: int) -> None:

@@ -37,6 +37,20 @@ class ReorderBuffer:
             part += 1
         return part
 
+    def is_whole(self, sentence: int) -> bool:
+        """Whether its end has come and nothing before that is missing."""
+        if sentence < self._sentence:
+            return True
+        held, part = self._held.get(sentence, {}), self.next_part(sentence)
+        # What waits at the missing part is the end of a sentence that was given up.
+        return part in held or (part - 1 in held and held[part - 1].last)
+
+    def cut(self, sentence: int) -> None:
+        """Drop what waits behind the first part that is missing."""
+        part, held = self.next_part(sentence), self._held.get(sentence, {})
+        for number in [number for number in held if number >= part]:
+            del held[number]
+
     def forget(self, sentence: int) -> bool:
         """Drop what waits of a sentence; False, and nothing is dropped, once any of it was given out."""
         if (sentence, 0) < self.position:

@@ -108,6 +108,16 @@ class Worker:
             await asyncio.to_thread(log.append, Chunk(0, job.sentence, part, job.attempt, pcm, last=is_last))
         await asyncio.to_thread(log.close)
 
+    async def say_with_a_hole(self, job: SpeechJob, *samples: bytes, lost: int, repeatable: bytes = b"1") -> None:
+        """A whole sentence, of which Redis loses one part."""
+        key = keys.sentence("s", 0, job.sentence)
+        self.redis.xadd(key, {"c": "w", "r": repeatable}, id=f"{job.attempt}-1", nomkstream=True)
+        for part, pcm in enumerate(samples, job.from_part):
+            if part != lost:
+                frame = Chunk(0, job.sentence, part, job.attempt, pcm, last=pcm is samples[-1]).pack()
+                self.redis.xadd(key, {"f": frame}, id=f"{job.attempt}-{part + 2}", nomkstream=True)
+        self.redis.xadd(job.inbox, {"k": key})
+
     async def speak_and_die(self, job: SpeechJob, *samples: bytes) -> None:
         """An engine that cannot repeat itself, killed in the midst of a sentence."""
         key = keys.sentence("s", 0, job.sentence)
@@ -338,6 +348,40 @@ async def test_a_sentence_begun_by_an_engine_that_cannot_repeat_starts_again_beh
     await asyncio.wait_for(speaking, 5)
     assert [(chunk.part, chunk.attempt) for chunk in owner.given] == [(0, 1), (1, 1), (2, 2), (3, 3)]
     assert await owner.replay() == [(chunk.attempt, chunk.pcm) for chunk in owner.given]
+
+
+async def test_a_part_that_redis_has_lost_is_made_again(owner: Owner, worker: Worker) -> None:
+    first, second = owner.speak(0), owner.speak(1)
+    jobs = {job.sentence: job for job in (await worker.take(), await worker.take())}
+    samples = [bytes([part, 0]) * 960 for part in range(5)]
+    await worker.say_with_a_hole(jobs[0], *samples, lost=2)
+    again = await worker.take()
+    assert (again.sentence, again.attempt, again.from_part, again.seam) == (0, 2, 2, None)
+    assert [chunk.part for chunk in owner.given] == [0, 1], "what lies behind the hole was heard"
+    await worker.say(again, await worker.claim(again), *samples[2:])
+    await worker.finish(jobs[1], await worker.claim(jobs[1]))
+    await asyncio.wait_for(asyncio.gather(first, second), 5)
+    assert [(chunk.sentence, chunk.pcm) for chunk in owner.given] == [*((0, pcm) for pcm in samples), (1, b"\1\1")]
+    assert owner.feeds[0].size == sum(map(len, samples)), "a part counts once"
+    assert [pcm for _, pcm in await owner.replay()] == [chunk.pcm for chunk in owner.given]
+
+
+async def test_behind_a_lost_part_an_engine_that_cannot_repeat_starts_again_and_nothing_is_spliced(
+    owner: Owner, worker: Worker
+) -> None:
+    speaking = owner.speak()
+    samples = [bytes([part, 0]) * 2400 for part in range(1, 5)]
+    await worker.say_with_a_hole(await worker.take(), *samples, b"", lost=2, repeatable=b"0")
+    again = await worker.take()
+    assert (again.attempt, again.from_part, again.seam) == (2, 2, 2)
+    assert owner.feeds[0].restart_ms == 200
+    anew = [bytes([part, 1]) * 2400 for part in range(5)]
+    await worker.say(again, await worker.claim(again, is_repeatable=False), *anew)
+    await asyncio.wait_for(speaking, 5)
+    whole = [*((1, pcm) for pcm in samples[:2]), *((2, pcm) for pcm in anew)]
+    assert [(chunk.attempt, chunk.pcm) for chunk in owner.given] == whole
+    assert await owner.replay() == whole
+    assert owner.feeds[0].size == 7 * 4800
 
 
 async def test_what_is_dropped_stays_dropped_when_its_turn_comes_meanwhile(

@@ -75,6 +75,13 @@ class ReorderMachine(RuleBasedStateMachine):
         self.push(tombstone(0, sentence, data.draw(st.integers(0, self.buffer.next_part(sentence))), LATER))
 
     @rule(sentence=st.integers(0, MOST_SENTENCES - 1))
+    def what_waits_behind_a_hole_is_dropped(self, sentence: int) -> None:
+        part = self.buffer.next_part(sentence)
+        self.buffer.cut(sentence)
+        for place in [place for place in self.waiting if place[0] == sentence and place[1] >= part]:
+            del self.waiting[place]
+
+    @rule(sentence=st.integers(0, MOST_SENTENCES - 1))
     def a_sentence_starts_again(self, sentence: int) -> None:
         may_forget = (sentence, 0) >= self.due
         assert self.buffer.forget(sentence) is may_forget
@@ -90,6 +97,9 @@ class ReorderMachine(RuleBasedStateMachine):
             while (held := self.waiting.get((sentence, part))) and not held.failed:
                 part += 1
             assert self.buffer.next_part(sentence) == part, "another attempt would go on at the wrong place"
+            before = self.waiting.get((sentence, part - 1))
+            has_end = (sentence, part) in self.waiting or (before is not None and before.last)
+            assert self.buffer.is_whole(sentence) is has_end, "a hole, or the end is there"
 
     @precondition(lambda self: hasattr(self, "buffer"))
     @invariant()
