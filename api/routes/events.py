@@ -15,7 +15,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from api.errors import MessageInvalid
 from api.events import Gap
 from api.routes.house import AHeardSession, AHouse, take_room
-from api.session.resume import are_events_gone
+from api.session.resume import are_events_gone, is_hole
 from api.session.session import Session
 from api.streams import Streams, StreamsError
 
@@ -47,14 +47,18 @@ async def mirror(
 async def _events(streams: Streams, session: Session, after: str) -> AsyncIterator[ServerSentEvent]:
     """Rung by the mirror where the session's turns run; looks every second for what another process wrote."""
     try:
+        gap = Gap(what="messages", message="Some messages before this are gone.")
         if await are_events_gone(streams, session.id, after, session.last_mirrored):
-            gap = Gap(what="messages", message="Some messages before this are gone.")
             yield ServerSentEvent(data=gap.to_json(session.id), event=gap.type)
+        before = None
         with session.reading():
             while not session.is_closed:
                 more = session.next_write()
                 found = await streams.read_events(session.id, after)
                 for after, text in found:
+                    if is_hole(before, after):
+                        yield ServerSentEvent(data=gap.to_json(session.id), event=gap.type)
+                    before = after
                     yield ServerSentEvent(data=text, event=json.loads(text)["type"], id=after)
                 if not found:
                     with suppress(TimeoutError):

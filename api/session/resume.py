@@ -39,10 +39,14 @@ async def missed(streams: Streams, session: str, resume: Resume, joined: Place) 
     heard = None if resume.sentence is None or resume.part is None else (resume.sentence, resume.part)
     ended: set[int] = set()
     if resume.event is not None:
+        gap = Item(Gap(what="messages", message="Some messages before this are gone.").to_json(session))
         if await are_events_gone(streams, session, resume.event, joined.event):
-            yield Item(Gap(what="messages", message="Some messages before this are gone.").to_json(session))
-        async for text in _messages(streams, session, resume.event, joined.event):
-            message = json.loads(text)
+            yield gap
+        before = None
+        async for entry_id, text in _messages(streams, session, resume.event, joined.event):
+            if is_hole(before, entry_id):
+                yield gap
+            before, message = entry_id, json.loads(text)
             if message["type"] in _ENDS and message["turn"] not in ended:
                 turn = message["turn"]
                 ended.add(turn)
@@ -83,12 +87,21 @@ async def are_events_gone(streams: Streams, session: str, after: str, newest: in
     return number < newest and (oldest == 0 or oldest > number + 1)
 
 
-async def _messages(streams: Streams, session: str, after: str, until: int) -> AsyncIterator[str]:
+def is_hole(before: str | None, entry_id: str) -> bool:
+    """Whether messages between two that Redis has one after the other are lost, and not only numbers never used."""
+    if before is None:
+        return False
+    lost = int(entry_id.partition("-")[0]) - int(before.partition("-")[0]) - 1
+    # Who takes a session over leaves out `MAX_WAITING`.
+    return 0 < lost < MAX_WAITING
+
+
+async def _messages(streams: Streams, session: str, after: str, until: int) -> AsyncIterator[tuple[str, str]]:
     while found := await streams.read_events(session, after):
         for after, text in found:
             if int(after.partition("-")[0]) > until:
                 return
-            yield text
+            yield after, text
 
 
 async def _sound(

@@ -100,6 +100,20 @@ async def test_history_keeps_of_a_cut_reply_only_what_was_heard(stack: Stack, mo
     assert said == ["One two three four slowly. And five"]
 
 
+async def test_how_far_a_listener_says_it_is_counts_and_only_forwards(stack: Stack, model: FakeModelServer) -> None:
+    async with stack.listen() as client:
+        await client.send(type="chat", text="SAY One two three four slowly. And five six seven slowly. " + "More. " * 9)
+        duration = (await client.until("sentence", state="done", sentence=1))["duration_ms"]
+        await client.send(type="played", turn=0, sentence=1, ms=duration * 0.45)
+        await client.send(type="played", turn=0, sentence=0, ms=100)
+        await client.send(type="played", turn=0, sentence=1, ms=0)
+        await client.send(type="interrupt")
+        await client.until("interrupt_acknowledged")
+        await client.ask("SAY What did you hear.")
+    said = [m["content"] for m in model.prompts[-1] if m["role"] == "assistant"]
+    assert said == ["One two three four slowly. And five"]
+
+
 async def test_reset_forgets_the_conversation(stack: Stack, model: FakeModelServer) -> None:
     async with stack.listen() as client:
         await client.ask("SAY Something to remember.")

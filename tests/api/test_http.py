@@ -14,10 +14,12 @@ from pathlib import Path
 
 import av
 import pytest
+import redis
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from api.encoding.formats import FORMATS
+from contract import keys
 from contract.audio import bytes_to_ms
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer, counter_pcm
@@ -43,7 +45,7 @@ def read_events(
                 name, _, value = line.partition(": ")
                 fields[name] = value
             elif "data" in fields:
-                found.append((fields["id"], fields["event"], json.loads(fields["data"])))
+                found.append((fields.get("id", ""), fields["event"], json.loads(fields["data"])))
                 if until in fields["data"]:
                     return found
                 fields = {}
@@ -117,6 +119,21 @@ def test_the_mirror_resumes_after_the_last_event_with_nothing_lost_and_nothing_t
     half = whole[len(whole) // 2][0]
     rest = read_events(stack, session, '"ended"', headers={"Last-Event-ID": half})
     assert whole[: len(whole) // 2 + 1] + rest == whole
+
+
+def test_what_the_mirror_has_lost_in_its_midst_is_a_gap_and_numbers_never_used_are_none(stack: Stack) -> None:
+    session, _ = say(stack, "SAY One thing after another. And then a third.")
+    whole = read_events(stack, session, '"idle"', "?after=0")
+    with redis.Redis.from_url(stack.redis_url) as admin:
+        last = int(whole[-1][0].partition("-")[0])
+        for number in (last + 6000, last + 6001):  # as whoever takes a session over goes on
+            admin.xadd(keys.events(session), {"d": json.dumps({**whole[-1][2], "later": number})}, id=f"{number}-0")
+        admin.xdel(keys.events(session), whole[3][0], whole[4][0])
+    left = read_events(stack, session, f'"later": {last + 6001}', "?after=0")
+    kinds = [(entry, kind) for entry, kind, _ in left]
+    before, after = ([(entry, kind) for entry, kind, _ in part] for part in (whole[:3], whole[5:]))
+    assert kinds[:-2] == [*before, ("", "gap"), *after]
+    assert [kind for _, kind in kinds[-2:]] == ["status", "status"]
 
 
 def test_the_mirror_says_something_every_fifteen_seconds(stack: Stack) -> None:

@@ -40,7 +40,8 @@ class ChaosProxy:
     def cut(self) -> None:
         """RST to both ends of every connection; new ones are welcome."""
         for line, end in self._lines.items():
-            end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
+            with suppress(OSError):  # it has gone already
+                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
             end.transport.abort()
             line.cancel()
 

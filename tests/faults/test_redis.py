@@ -197,3 +197,71 @@ async def test_a_line_to_redis_that_swallows_everything_costs_a_pause(stack: Sta
         proxy.cut()  # what was held never comes
         proxy.release()
         await heard_to_its_end(client, 2, longest_pause_s=6.0)
+
+
+@asynccontextmanager
+async def two_redis(folder: Path, model: FakeModelServer) -> AsyncIterator[tuple[Stack, Stack, list[ChaosProxy]]]:
+    """A stack, a replica of its Redis, and the lines: of the replica, of the api, of the workers."""
+    stack, replica = Stack(folder, env=model_env(model)), Stack(folder, env={})
+    async with (
+        chaos(stack.redis_port) as link,
+        chaos(stack.redis_port) as of_api,
+        chaos(stack.redis_port) as of_workers,
+    ):
+
+        def through(line: ChaosProxy) -> dict[str, str]:
+            return {"CUELINE_REDIS_URL": stack.redis_url.replace(str(stack.redis_port), str(line.port))}
+
+        def start() -> None:
+            stack.start_redis()
+            replica.start_redis(f"replicaof 127.0.0.1 {link.port}\nmasterauth secret\n")
+            stack.env |= through(of_workers)
+            stack.start_worker()
+            stack.start_worker()
+            stack.start_api(through(of_api))
+            stack.wait_until_ready(2)
+            with redis.Redis.from_url(replica.redis_url) as admin:
+                wait_until(lambda: admin.info("replication")["master_link_status"] == "up", "the replica")
+
+        try:
+            await asyncio.to_thread(start)
+            yield stack, replica, [link, of_api, of_workers]
+        finally:
+            await asyncio.to_thread(stack.stop)
+            await asyncio.to_thread(replica.stop)
+
+
+async def promote(stack: Stack, replica: Stack, lines: list[ChaosProxy]) -> None:
+    """The Redis that all talk to is gone, and everybody finds its replica in its place."""
+    assert stack.redis
+    await asyncio.to_thread(stack.redis.kill)
+    for line in lines:
+        line.target = replica.redis_port
+    with redis.Redis.from_url(replica.redis_url) as admin:
+        admin.replicaof("NO", "ONE")
+    for line in lines:
+        line.cut()
+        line.release()
+
+
+async def test_what_a_replica_that_takes_over_has_not_heard_of_is_made_again_or_a_gap(
+    tmp_path: Path, model: FakeModelServer
+) -> None:
+    async with two_redis(tmp_path, model) as (stack, replica, lines), stack.listen() as client:
+        session = (await client.until("session"))["session_id"]
+        await client.send(type="chat", text=SLOWLY)
+        await hear_parts(client, 5)
+        link, of_api, _ = lines
+        link.hold()
+        await hear_parts(client, 9)  # heard, and lost with the one that dies
+        of_api.hold()
+        await asyncio.sleep(0.2)  # written, never heard and lost: five parts at that pace
+        await promote(stack, replica, lines)
+        await heard_to_its_end(client, 0, longest_pause_s=6.0)
+        async with stack.listen(session) as late:
+            await late.send(type="resume", turn=0, event="0-0")
+            await late.until("turn", turn=0, state="ended")
+            heard = late.pcm(0)
+            assert client.pcm(0).startswith(heard), "a splice"
+            assert {gap["what"] for gap in late.messages("gap")} == {"audio", "messages"}
+            assert len(heard) < len(client.pcm(0))
