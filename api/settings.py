@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
     redis_url: str = "redis://127.0.0.1:6379/0"
     stt_engine: str = ""
     stt_language: str = Field("", pattern="^[a-z]{0,3}$")
+    turn_model: Path | None = None
     supabase_url: str = Field("", validation_alias="SUPABASE_URL")
     supabase_key: str = Field("", repr=False, validation_alias="SUPABASE_KEY")
     llm_base_url: str = ""
@@ -64,6 +66,14 @@ class Settings(BaseSettings):
         if any(len(key) < 16 for key in keys):
             raise ValueError("each key needs at least 16 characters (try: openssl rand -hex 24)")
         return keys
+
+    @field_validator("turn_model")
+    @classmethod
+    def refuse_no_file(cls, path: Path | None) -> Path | None:
+        """Better told now than at the first word that is spoken."""
+        if path is None or (path := path.expanduser()).is_file():
+            return path
+        raise ValueError(f"there is no file {path}")
 
     @field_validator("redis_url")
     @classmethod

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from api.listening.sound.smart_turn import SmartTurn, TurnModelBroken
 from api.settings import SettingsError, choose_llm, read_settings
 from api.store.opening import open_store
 from api.store.store import StoreError
@@ -73,6 +74,7 @@ def findings() -> list[Finding]:
         lambda: check_redis(settings.redis_url or (run.redis if run else "")),
         check_engine,
         check_recognizer,
+        *([check_turn_model] if os.environ.get("CUELINE_TURN_MODEL") else []),
         check_llm,
         lambda: check_port("CUELINE_PORT", "port of the api", settings.host, settings.port, run),
         lambda: check_flower_port(settings, run),
@@ -160,6 +162,20 @@ def check_recognizer() -> Finding:
         detail, good = (asked.stderr.strip().rpartition("\n")[2] or "said nothing about itself"), False
     # Typing goes on without it.
     return Finding("recognizer", "ok" if good else "optional", detail, "" if good else get_one)
+
+
+def check_turn_model() -> Finding:
+    """Have the network that was named judge silence."""
+    path = read_settings().turn_model
+    assert path is not None  # noqa: S101  asked for only where it is set
+    try:
+        SmartTurn(path)
+    except TurnModelBroken as error:
+        mend = (
+            "name a Smart Turn file (ONNX, version 3 or later), or unset CUELINE_TURN_MODEL: silence and words decide"
+        )
+        return Finding("turn model", "optional", str(error), mend)
+    return Finding("turn model", "ok", f"{path.name} judges whether somebody has finished")
 
 
 def check_llm() -> Finding:

@@ -22,6 +22,7 @@ VARIABLES = {
     "CUELINE_STT_BASE_URL": "any OpenAI-compatible transcription server, for the recognizer openai_audio",
     "CUELINE_STT_API_KEY": "its key",
     "CUELINE_STT_MODEL": "the model to ask it for",
+    "CUELINE_TURN_MODEL": "file of a Smart Turn network (ONNX) that judges by the sound whether a turn is over",
     "CUELINE_WHISPER_MODEL": "name or directory of a Whisper model",
     "CUELINE_WHISPER_DEVICE": "where Whisper runs: auto, cpu or cuda",
     "CUELINE_WHISPER_COMPUTE_TYPE": "how Whisper calculates, say int8 or float16",

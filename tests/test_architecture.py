@@ -34,7 +34,7 @@ DOORS = {
     "openai": {"api/turn/tokens.py", "workers/stt/openai_audio.py"},
     "torch": set[str](),
     "faster_whisper": {"workers/stt/whisper.py"},
-    "onnxruntime": {"api/listening/sound/vad.py"},
+    "onnxruntime": {"api/listening/sound/network.py"},
     "soundfile": {"api/listening/decode.py"},
     "supabase": {"api/store/supabase.py"},
     "postgrest": {"api/store/supabase.py"},

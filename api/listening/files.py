@@ -19,7 +19,7 @@ import numpy as np
 from api.admission import refusal
 from api.errors import AudioTooLong, AudioUnreadable, ConversationError, ListeningUnavailable
 from api.listening.hearing import Hearing
-from api.listening.words.doubt import Sound, believed
+from api.listening.words.doubt import Sound, believed, sure
 from api.listening.words.recognition import Wishes
 from contract.transcribe import HEARING_BYTES_PER_S, Segment, Transcript, Word
 
@@ -80,7 +80,7 @@ class Files:
             transcript = await recording.look("file", len(piece), wishes)
         finally:
             await recording.close()
-        return transcript if believed(transcript, sound) else replace(transcript, segments=())
+        return sure(transcript) if believed(transcript, sound) else replace(transcript, segments=())
 
 
 async def decode(data: bytes) -> bytes:

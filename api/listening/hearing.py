@@ -10,6 +10,7 @@ from api.errors import ListeningUnavailable
 from api.events import Start
 from api.listening.ear import Ear
 from api.listening.line import Line
+from api.listening.sound.smart_turn import SmartTurn, TurnModelBroken
 from api.listening.sound.vad import VadMissing, VadModel
 from api.listening.understanding import Understanding
 from api.listening.words.language import Language
@@ -33,17 +34,21 @@ class Hearing:
         self.recognition = recognition
         self._engine = settings.stt_engine
         self._language = settings.stt_language
+        self._turn_path = settings.turn_model
         self._model: VadModel | None = None
+        self._turn_model: SmartTurn | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def check(self) -> None:
         """Raises: ListeningUnavailable, with the sentence that says what is missing."""
         await self.check_recognizer()
-        if self._model is None:
-            try:
+        try:
+            if self._model is None:
                 self._model = await asyncio.to_thread(VadModel)
-            except VadMissing as error:
-                raise ListeningUnavailable(str(error)) from error
+            if self._turn_path and self._turn_model is None:
+                self._turn_model = await asyncio.to_thread(SmartTurn, self._turn_path)
+        except (VadMissing, TurnModelBroken) as error:
+            raise ListeningUnavailable(str(error)) from error
 
     async def check_recognizer(self) -> None:
         """The same for who needs no ear, only words."""
@@ -67,7 +72,7 @@ class Hearing:
             self.recognition,
             line,
             Language(start.language or self._language),
-            TurnEnd(),
+            TurnEnd(self._turn_model),
             waits_for_button=start.turn_taking == "push_to_talk",
         )
         return Ear(self._model, understanding, start.sample_rate, start.turn_taking)

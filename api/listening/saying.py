@@ -18,6 +18,8 @@ from contract.transcribe import HEARING_BYTES_PER_S
 
 LOUD_FRAMES = 8
 """A quarter of a second decides how loud somebody was."""
+KEPT_S = 8.0
+"""So much of a long turn is kept for who judges it by its sound."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class Saying:
     """The pause until which somebody is looking."""
     known: tuple[int, str] | None = None
     """A pause and the words until then."""
+    tone: tuple[int, float | None] | None = None
+    """A pause and how probable it is, by the sound until then, that the turn is over; None: the model could not say."""
     failure: RecognitionError | None = None
     is_complete: bool = False
     """Nothing will follow, however short the silence: a button was let go, or no sound comes any more."""
@@ -53,6 +57,8 @@ class Saying:
     """Set when its words have been handed on."""
     levels: list[float] = field(default_factory=list)
     """In dBFS, of each frame."""
+    _before: bytes = b""
+    """The last seconds of the pieces before."""
 
     def add(self, pcm: bytes, level_dbfs: float) -> None:
         """The next frame."""
@@ -74,6 +80,12 @@ class Saying:
         """The words of the pieces before, and these."""
         return " ".join(part for part in (self.said, text) if part)
 
+    def last(self, seconds: float) -> bytes:
+        """The end of all that was said, in one piece or several."""
+        size = round(seconds * HEARING_BYTES_PER_S)
+        pcm = bytes(self.recording.pcm[-size:])
+        return (self._before + pcm)[-size:]
+
     def sound(self) -> Sound:
         """What is known of it without understanding it."""
         loudest = sorted(self.levels)[-LOUD_FRAMES:]
@@ -81,6 +93,7 @@ class Saying:
 
     def next_piece(self, recording: Recording, words: asyncio.Task[str], *, is_silent: bool) -> None:
         """What was said until now is one recording, what follows another."""
+        self._before = self.last(KEPT_S)
         self.pieces.append(words)
         self.recording, self.agreement = recording, Agreement()
         self.pause += 1

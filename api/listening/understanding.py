@@ -17,7 +17,7 @@ import numpy as np
 
 from api.ending import end_tasks
 from api.listening.line import Line
-from api.listening.saying import Saying
+from api.listening.saying import KEPT_S, Saying
 from api.listening.sound.endpoint import PAUSE_MS, Event
 from api.listening.sound.vad import FRAME_MS
 from api.listening.timing import HEARD
@@ -25,7 +25,7 @@ from api.listening.words.barge_in import SUSTAINED_MS, BargeIn, Step
 from api.listening.words.doubt import Sound, believed
 from api.listening.words.language import Language
 from api.listening.words.recognition import Recognition, Recording, Wishes
-from api.listening.words.turn_end import TurnEnd
+from api.listening.words.turn_end import TurnEnd, TurnModel
 from api.session.voiced import Voiced
 from contract.errors import RecognitionError
 from contract.transcribe import HEARING_BYTES_PER_S
@@ -90,7 +90,12 @@ class Understanding:
             self._ask_final(saying)
         elif silence_ms < PAUSE_MS:
             self._ask_partial(saying)
+        if event == "paused" and self._turn_end.model and not self._waits_for_button:
+            self.run(self._ask_tone(saying, self._turn_end.model, saying.last(KEPT_S)))
         self._judge(saying)
+        if saying is self.current and not self._waits_for_button and silence_ms >= self._turn_end.longest_ms:
+            # Whatever its words will be, once a slow recognizer has them: who speaks now says something else.
+            self.complete()
 
     def complete(self) -> None:
         """Whatever is being said ends here."""
@@ -167,8 +172,10 @@ class Understanding:
                     "final", round(sound.seconds * HEARING_BYTES_PER_S), self._wishes(saying)
                 )
                 text = believed(transcript, sound)
-                self._language.learn(transcript, sound.voiced_ms)
-                self._turn_end.learn(text)
+                if text:
+                    # What is made up is made up in any language.
+                    self._language.learn(transcript, sound.voiced_ms)
+                    self._turn_end.learn(text)
         except RecognitionError as error:
             if pause == saying.pause or recording is not saying.recording:
                 saying.failure = error
@@ -178,6 +185,17 @@ class Understanding:
                 self._say_partial(saying, text, text)
             self._judge(saying)
         return text
+
+    async def _ask_tone(self, saying: Saying, model: TurnModel, pcm: bytes) -> None:
+        """Whether it sounds as if it were all, judged beside the words."""
+        pause, complete = saying.pause, None
+        try:
+            complete = await asyncio.to_thread(model.is_complete, np.frombuffer(pcm, "<i2"))
+        except Exception:
+            log.exception("the model of turns broke; words decide")
+        if pause == saying.pause:
+            saying.tone = (pause, complete)
+            self._judge(saying)
 
     def _cut(self, saying: Saying) -> None:
         """Too long for one recording: what was said until here is understood apart."""
@@ -205,8 +223,13 @@ class Understanding:
             self._end(saying, text)
 
     def _hold_ms(self, saying: Saying, text: str) -> int:
-        sound = np.frombuffer(bytes(saying.recording.pcm[-8 * HEARING_BYTES_PER_S :]), "<i2")
-        return self._turn_end.hold_ms(text, sound)
+        text = saying.whole(text)
+        if not text or self._turn_end.model is None:
+            # Where there were no words nobody goes on, and a reply that was interrupted should.
+            return self._turn_end.hold_ms(text)
+        if saying.tone is None or saying.tone[0] != saying.pause:
+            return self._turn_end.longest_ms
+        return self._turn_end.hold_ms(text, saying.tone[1])
 
     def _end(self, saying: Saying, text: str) -> None:
         saying.is_over = True

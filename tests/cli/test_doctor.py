@@ -55,6 +55,15 @@ def test_a_recognizer_is_tried_and_a_missing_one_comes_with_how_to_get_it(cuelin
     assert "toy-whisper" in ended.stdout
 
 
+def test_a_turn_model_is_tried(cueline: Cueline) -> None:
+    ended = cueline("doctor", CUELINE_PORT="0", CUELINE_FLOWER_PORT="0", CUELINE_TURN_MODEL=__file__)
+    assert states(ended.stdout)["turn model"] == "optional"
+    assert "unset CUELINE_TURN_MODEL" in ended.stdout
+    ended = cueline("doctor", CUELINE_TURN_MODEL="/nowhere/turn.onnx")
+    assert states(ended.stdout)["settings"] == "missing"
+    assert "CUELINE_TURN_MODEL: there is no file /nowhere/turn.onnx" in ended.stdout
+
+
 def test_a_wrong_setting_is_a_finding_of_its_own(cueline: Cueline) -> None:
     ended = cueline("doctor", CUELINE_PROT="1")
     assert ended.returncode == 1

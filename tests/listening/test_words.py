@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from api.listening.words.agreement import Agreement
 from api.listening.words.barge_in import BargeIn, Step, has_words
-from api.listening.words.doubt import Sound, believed
+from api.listening.words.doubt import Sound, believed, sure
 from api.listening.words.language import Language
 from api.listening.words.turn_end import HOLD_MS, TRAILING_MS, UNFINISHED_MS, TurnEnd
 from contract.transcribe import Segment, TranscribeJob, Transcript, Word
@@ -69,6 +68,7 @@ def test_what_was_said_is_believed(transcript: Transcript, sound: Sound) -> None
 def test_only_the_made_up_part_is_left_out() -> None:
     both = Transcript((Segment("It rains.", 0, 1, -0.2), Segment("Bye bye bye", 1, 2, -1.6)), "en", 0.9)
     assert believed(both, CLEAR) == "It rains."
+    assert sure(both).segments == both.segments[:1]
 
 
 @pytest.mark.parametrize(
@@ -98,17 +98,9 @@ def test_a_recognizer_without_full_stops_is_not_waited_for() -> None:
     assert turn_end.hold_ms("it rains today") == HOLD_MS
 
 
-def test_a_model_of_turns_decides_where_there_is_one() -> None:
-    class Model:
-        def __init__(self, probability: float) -> None:
-            self.probability = probability
-
-        def is_complete(self, samples: object) -> float:
-            return self.probability
-
-    sound = np.zeros(16_000, "<i2")
-    assert TurnEnd(Model(0.9)).hold_ms("It rains and", sound) == HOLD_MS
-    assert TurnEnd(Model(0.1)).hold_ms("It rains.", sound) > TRAILING_MS
+def test_a_model_of_turns_decides_against_the_words() -> None:
+    assert TurnEnd().hold_ms("It rains and", complete=0.9) == HOLD_MS
+    assert TurnEnd().hold_ms("It rains.", complete=0.1) > TRAILING_MS
 
 
 def test_a_language_is_taken_when_it_is_sure() -> None:

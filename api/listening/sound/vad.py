@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from api.listening.sound.network import NetworkMissing, open_network
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,16 +37,8 @@ class VadModel:
     def __init__(self) -> None:
         """Raises: VadMissing."""
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise VadMissing(MISSING) from error
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = options.intra_op_num_threads = 1
-        options.log_severity_level = 4
-        try:
-            path = str(find_model())
-            self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except (OSError, RuntimeError) as error:
+            self._session = open_network(find_model())
+        except NetworkMissing as error:
             raise VadMissing(MISSING) from error
 
     def run(self, frame: Floats, h: Floats, c: Floats) -> tuple[float, Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contract.transcribe import Segment, Transcript
 
@@ -49,11 +49,15 @@ def believed(transcript: Transcript, sound: Sound) -> str:
     """The text without what was made up; empty if all of it was."""
     if not sound.is_worth_a_look:
         return ""
-    kept = [segment.text.strip() for segment in transcript.segments if not _is_made_up(segment)]
-    text = " ".join(part for part in kept if part)
+    text = sure(transcript).text
     if len(text) > MAX_CHARS_PER_S * max(sound.seconds, 0.5) or _runs_in_a_circle(text):
         return ""
     return "" if _is_phantom(text, sound) else text
+
+
+def sure(transcript: Transcript) -> Transcript:
+    """Without the segments that were made up."""
+    return replace(transcript, segments=tuple(part for part in transcript.segments if not _is_made_up(part)))
 
 
 def _is_made_up(segment: Segment) -> bool:
