@@ -6,7 +6,7 @@ BIN := .venv/bin
 # What listens is large, and installed only where it is asked for, in the environment or in .env.
 LISTENS := $(or $(CUELINE_STT_ENGINE),$(shell sed -n 's/^CUELINE_STT_ENGINE=\(..*\)/\1/p' .env 2>/dev/null))
 
-run: .venv/.base $(if $(LISTENS),.venv/.whisper)  ## set up and start everything; Ctrl-C stops all
+run: $(if $(LISTENS),.venv/.whisper,.venv/.base)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up
 
 test: .venv/.dev node_modules/.done tools  ## every test: the page's in node, then Python's
