@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer
@@ -19,15 +20,29 @@ from tests.speaking import Microphone, silence, spoken
 pytestmark = pytest.mark.skipif(find_spec("faster_whisper") is None, reason="NOT TESTED: needs the extra whisper")
 
 
-@pytest.fixture
-def deafened(tmp_path: Path, model: FakeModelServer) -> Iterator[Stack]:
-    """A Cueline that is meant to listen, and has no recognition worker yet."""
+@pytest.fixture(scope="module")
+def deaf(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) -> Iterator[Stack]:
+    """A Cueline that is meant to listen, and has no recognition worker."""
     env = {**model_env(model), "CUELINE_STT_ENGINE": "whisper", "CUELINE_STT_LANGUAGE": "en"}
-    running = Stack(tmp_path, engine="espeak", env=env)
+    running = Stack(tmp_path_factory.mktemp("deaf"), engine="espeak", env=env)
     try:
         yield running.start(workers=1)
     finally:
         running.stop()
+
+
+@pytest.fixture
+def deafened(deaf: Stack) -> Iterator[Stack]:
+    """The same; whatever a test lets it hear with is gone afterwards."""
+    others = len(deaf.workers)
+    yield deaf
+    for recognizer in deaf.workers[others:]:
+        recognizer.kill()
+    del deaf.workers[others:]
+    with Redis.from_url(deaf.redis_url) as redis:
+        # A killed one is believed to live for some seconds more.
+        for name in deaf.redis_keys("cueline:recognizer:*"):
+            redis.delete(name)
 
 
 async def say(stack: Stack, text: str, timeout_s: float = 20) -> str:
@@ -35,7 +50,7 @@ async def say(stack: Stack, text: str, timeout_s: float = 20) -> str:
     async with stack.listen() as client:
         await client.send(type="start")
         await client.until("status", status="listening")
-        await Microphone(client).send(silence(250), spoken(text), silence(900))
+        await Microphone(client, speed=4).send(silence(250), spoken(text), silence(900))
         async with asyncio.timeout(timeout_s):
             while True:
                 got = await client.receive(timeout_s)
@@ -99,7 +114,7 @@ async def test_when_the_last_recognizer_goes_in_mid_sentence_nobody_waits_for_ev
         await client.until("status", status="listening")
         only.kill()
         started = time.monotonic()
-        await Microphone(client).send(silence(250), spoken("hello story"), silence(900))
+        await Microphone(client, speed=4).send(silence(250), spoken("hello story"), silence(900))
         error = await client.until("error", 30)
         assert error["code"] in {"no_recognizer", "recognizer_lost"}
         assert time.monotonic() - started < 20

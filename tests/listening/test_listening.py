@@ -13,6 +13,9 @@ from contract.audio import SAMPLE_RATE_HZ
 from tests.harness import Client, Stack
 from tests.speaking import VOICES, Microphone, frame, noise, over, silence, spoken
 
+HASTE = 6.0
+"""How many times faster than speech a sound is sent where nothing hangs on the clock: an ear counts frames."""
+
 
 async def test_what_is_said_is_answered(hearing: Stack) -> None:
     async with hearing.listen() as client:
@@ -26,10 +29,10 @@ async def test_what_is_said_is_answered(hearing: Stack) -> None:
         assert client.chunks(said["turn"])
 
 
-async def start(client: Client, **fields: Any) -> Microphone:
+async def start(client: Client, speed: float = 1.0, **fields: Any) -> Microphone:
     await client.send(type="start", **fields)
     await client.until("status", status="listening")
-    return Microphone(client, fields.get("sample_rate", SAMPLE_RATE_HZ))
+    return Microphone(client, fields.get("sample_rate", SAMPLE_RATE_HZ), speed)
 
 
 async def test_words_are_seen_while_they_are_said_and_what_is_stable_stays(hearing: Stack) -> None:
@@ -50,7 +53,7 @@ async def test_words_are_seen_while_they_are_said_and_what_is_stable_stays(heari
 @pytest.mark.parametrize("sample_rate", [8000, 16_000, 44_100, 48_000])
 async def test_any_rate_is_understood(hearing: Stack, sample_rate: int) -> None:
     async with hearing.listen() as client:
-        microphone = await start(client, sample_rate=sample_rate)
+        microphone = await start(client, HASTE, sample_rate=sample_rate)
         speech = spoken("hello dragon music", rate_hz=sample_rate)
         await microphone.send(silence(300, sample_rate), speech, silence(900, sample_rate))
         said = await client.until("final_transcript", source="voice")
@@ -63,7 +66,7 @@ async def test_any_rate_is_understood(hearing: Stack, sample_rate: int) -> None:
 
 async def test_a_pause_in_the_middle_does_not_end_what_is_said(hearing: Stack) -> None:
     async with hearing.listen() as client:
-        microphone = await start(client)
+        microphone = await start(client, HASTE)
         await microphone.send(silence(200), spoken("hello story"), silence(330), spoken("please music"), silence(900))
         said = (await client.until("final_transcript", source="voice"))["content"]
         # Beside a pause the toy model says a word twice.
@@ -73,8 +76,9 @@ async def test_a_pause_in_the_middle_does_not_end_what_is_said(hearing: Stack) -
 
 async def test_two_utterances_are_two_turns_in_their_order(hearing: Stack) -> None:
     async with hearing.listen() as client:
-        microphone = await start(client)
-        await microphone.send(silence(200), spoken("hello"), silence(1000), spoken("weather today"), silence(1000))
+        microphone = await start(client, HASTE)
+        # Longer than any words could ask for: so it ends even where they come late.
+        await microphone.send(silence(200), spoken("hello"), silence(1500), spoken("weather today"), silence(1500))
         first = await client.have("final_transcript", source="voice", content="hello")
         second = await client.have("final_transcript", source="voice", content="weather today")
         assert second["turn"] == first["turn"] + 1
@@ -82,7 +86,7 @@ async def test_two_utterances_are_two_turns_in_their_order(hearing: Stack) -> No
 
 async def test_a_button_that_is_let_go_ends_it_and_silence_does_not(hearing: Stack) -> None:
     async with hearing.listen() as client:
-        microphone = await start(client, turn_taking="push_to_talk")
+        microphone = await start(client, HASTE, turn_taking="push_to_talk")
         await microphone.send(silence(200), spoken("hello"), silence(700), spoken("music"))
         await microphone.let_go()
         said = (await client.until("final_transcript", source="voice"))["content"]
@@ -92,7 +96,7 @@ async def test_a_button_that_is_let_go_ends_it_and_silence_does_not(hearing: Sta
 
 async def test_a_microphone_that_falls_silent_in_mid_word_is_not_waited_for(hearing: Stack) -> None:
     async with hearing.listen() as client:
-        microphone = await start(client)
+        microphone = await start(client, HASTE)
         speech = spoken("hello story")
         stopped_at = await microphone.send(silence(200), speech)
         said = await client.until("final_transcript", source="voice", timeout_s=6)
@@ -104,14 +108,14 @@ async def test_a_socket_that_goes_in_mid_sentence_has_still_said_it(hearing: Sta
     async with hearing.listen() as other:
         session = (await other.until("session"))["session_id"]
         async with hearing.listen(session) as speaker:
-            microphone = await start(speaker)
+            microphone = await start(speaker, HASTE)
             await microphone.send(silence(200), spoken("hello story"))
         assert (await other.until("final_transcript", source="voice"))["content"] == "hello story"
 
 
 async def test_stop_forgets_what_is_being_said(hearing: Stack) -> None:
     async with hearing.listen() as client:
-        microphone = await start(client)
+        microphone = await start(client, HASTE)
         await microphone.send(silence(200), spoken("hello story"))
         await client.send(type="stop")
         await client.until("status", status="stopped")
@@ -123,7 +127,7 @@ async def test_stop_forgets_what_is_being_said(hearing: Stack) -> None:
 
 async def test_frames_that_make_no_sense_harm_nothing(hearing: Stack) -> None:
     async with hearing.listen() as client:
-        microphone = await start(client)
+        microphone = await start(client, HASTE)
         for bad in (b"", b"\0" * 7, frame(b"\0")):
             await client.socket.send(bad)
             await client.until("error", code="message_invalid")
@@ -135,9 +139,7 @@ async def test_frames_that_make_no_sense_harm_nothing(hearing: Stack) -> None:
 
 async def test_silence_and_noise_are_no_turn(hearing: Stack) -> None:
     async with hearing.listen() as client:
-        microphone = Microphone(client, speed=1.9)
-        await client.send(type="start")
-        await client.until("status", status="listening")
+        microphone = await start(client, HASTE)
         room = silence(6000)
         await microphone.send(room, over(room, noise(len(room), -35)))
         await client.ask("SAY Fine.")
@@ -185,7 +187,7 @@ async def test_what_is_said_through_another_process_reaches_the_holder(hearing: 
         async with hearing.listen() as holder:
             session = (await holder.until("session"))["session_id"]
             async with another.listen(session) as speaker:
-                microphone = await start(speaker)
+                microphone = await start(speaker, HASTE)
                 await microphone.send(silence(250), spoken("hello story"), silence(900))
                 said = await speaker.until("final_transcript", source="voice")
                 assert said["content"] == "hello story"
