@@ -115,7 +115,7 @@ async def test_who_does_not_sound_finished_may_think(hearing: Stack, tmp_path: P
             sounds = [silence(300), spoken("hello"), silence(1600), spoken("dragon music please thanks"), silence(1200)]
             await Microphone(client, speed=4).send(*sounds)
             heard = (await client.until("final_transcript", source="voice"))["content"].split()
-            # Across a long pause the toy model hears little more than a word twice; it is one turn, and not "hello" alone.
+            # Across a long pause the toy model hears little more than a word twice; "hello" alone it does not.
             assert heard[0] == "hello"
             assert len(heard) > 1
             await client.ask("SAY Fine.")
