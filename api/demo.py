@@ -7,6 +7,8 @@ import re
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 
+from api.errors import ModelUnknown
+
 TOKEN_PAUSE_S = 0.012
 """About eighty words a second: faster than speech, slow enough to be seen streaming."""
 
@@ -124,7 +126,12 @@ class DemoModel:
     def __init__(self, pause_s: float = TOKEN_PAUSE_S) -> None:
         self._pause_s = pause_s
 
-    async def reply(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+    def check(self, model: str) -> None:
+        """Raises: ModelUnknown, for any but itself."""
+        if model not in {"", self.name}:
+            raise ModelUnknown("This server has no language model, so there is none to choose.")
+
+    async def reply(self, messages: list[dict[str, str]], model: str = "") -> AsyncGenerator[str]:
         """Yield the answer to the last message, word by word."""
         for word in re.findall(r"\s*\S+", answer(messages)):
             yield word

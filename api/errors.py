@@ -120,6 +120,16 @@ class CardInvalid(ConversationError):
     default = "This file is no character card."
 
 
+class CastInvalid(ConversationError):
+    code = "cast_invalid"
+    default = "A session cannot have this cast."
+
+
+class ModelUnknown(ConversationError):
+    code = "model_unknown"
+    default = "This server does not talk with that model."
+
+
 class FormatUnknown(ConversationError):
     code = "format_unknown"
     default = "There is no such audio format."

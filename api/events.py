@@ -33,7 +33,7 @@ class Start(ClientMessage):
     type: Literal["start"]
     character: Name | None = None
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = SAMPLE_RATE_HZ
-    turn_taking: Literal["automatic", "barge_in", "push_to_talk"] = "barge_in"
+    turn_taking: Literal["automatic", "barge_in", "push_to_talk"] | None = None
     language: Annotated[str, Field(pattern=r"^[a-z]{0,3}$")] = ""
 
 
@@ -80,7 +80,27 @@ class Ping(ClientMessage):
     t: FiniteFloat | int | Name | None = None
 
 
-AnyClientMessage = Start | Stop | Reset | Interrupt | Chat | Resume | Played | Ping
+class SetCast(ClientMessage):
+    """What is left out stays as it is."""
+
+    type: Literal["cast"] = "cast"
+    characters: Annotated[list[Name], Field(min_length=1, max_length=8)]
+    muted: Annotated[list[Name], Field(max_length=8)] | None = None
+    order: Literal["talk", "list", "chosen"] | None = None
+    answers: Annotated[int, Field(ge=0, le=4)] | None = None
+
+
+class SetTuning(ClientMessage):
+    """What is left out stays as it is; an empty text is as if it had never been set."""
+
+    type: Literal["settings"] = "settings"
+    model: Annotated[str, Field(max_length=128, pattern=r"^[\x21-\x7e]*$")] | None = None
+    voice: Annotated[str, Field(pattern=r"^[\w.+/-]{0,64}$")] | None = None
+    speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    turn_taking: Literal["", "automatic", "barge_in", "push_to_talk"] | None = None
+
+
+AnyClientMessage = Start | Stop | Reset | Interrupt | Chat | Resume | Played | Ping | SetCast | SetTuning
 _CLIENT: TypeAdapter[AnyClientMessage] = TypeAdapter(Annotated[AnyClientMessage, Field(discriminator="type")])
 CLIENT_TYPES = {kind.model_fields["type"].annotation.__args__[0] for kind in AnyClientMessage.__args__}
 
@@ -132,6 +152,8 @@ class SessionOpened(ServerMessage):
     resume_token: str
     limits: dict[str, int]
     character: str
+    cast: dict[str, Any]
+    settings: dict[str, Any]
     notice: str | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,6 +32,12 @@ class Said:
         """JSON-ready form."""
         return {"role": self.role, "text": self.text, "turn": self.turn, "character": self.character}
 
+    def as_told(self, speaker: str) -> dict[str, str]:
+        """As a model is told it that speaks as `speaker`; "": as whoever spoke."""
+        if self.role == "assistant" and self.character and speaker and self.character != speaker:
+            return {"role": "user", "content": f"{self.character}: {self.text}"}
+        return {"role": self.role, "content": self.text}
+
 
 class History:
     """The conversation, oldest first."""
@@ -44,15 +51,16 @@ class History:
         self._bound()
         return self.messages[-1]
 
-    def set_reply(self, turn: int, text: str, character: str) -> Said | None:
-        """A reply is complete, or was cut to what was heard of it; nothing heard leaves no trace."""
+    def set_reply(self, turn: int, *stretches: tuple[str, str]) -> list[Said]:
+        """A reply is complete, or was cut to what was heard of it; nothing heard leaves no trace.
+
+        `stretches`: character and text, in the order in which they were said.
+        """
         self.messages = [said for said in self.messages if (said.role, said.turn) != ("assistant", turn)]
-        if not text.strip():
-            return None
-        reply = Said("assistant", text.strip(), turn, character)
+        reply = [Said("assistant", text.strip(), turn, character) for character, text in stretches if text.strip()]
         # Turns are numbered in the order in which they were asked, and a reply belongs behind its question.
         place = next((i for i, said in enumerate(self.messages) if said.turn > turn), len(self.messages))
-        self.messages.insert(place, reply)
+        self.messages[place:place] = reply
         self._bound()
         return reply
 
@@ -70,18 +78,24 @@ class History:
         """Forget everything."""
         self.messages = []
 
-    def prompt(self, persona: str) -> list[dict[str, str]]:
+    def prompt(
+        self, persona: str, speaker: str = "", turn: int | None = None, reply: Sequence[Said] = ()
+    ) -> list[dict[str, str]]:
         """Messages for the model: the persona, then as much of the end of the conversation as fits.
 
-        What is older is left out, whole messages of it; the last one is always there.
+        What is older is left out, whole messages of it; the last one is always there. With `speaker`, as that one
+        sees it: what other characters said begins with their name. `turn`: nothing of later ones; `reply`: what was
+        said in it before.
         """
         chosen: list[dict[str, str]] = []
         room = MAX_TOKENS
-        for said in reversed(self.messages[-MAX_MESSAGES:]):
-            room -= count_tokens(said.text)
+        said = [one for one in self.messages[-MAX_MESSAGES:] if turn is None or one.turn <= turn]
+        for one in reversed([*said, *reply]):
+            message = one.as_told(speaker)
+            room -= count_tokens(message["content"])
             if room < 0 and chosen:
                 break
-            chosen.append({"role": said.role, "content": said.text})
+            chosen.append(message)
         return [{"role": "system", "content": persona}, *reversed(chosen)]
 
     def to_list(self) -> list[dict[str, Any]]:
@@ -101,6 +115,8 @@ class Spoken(NamedTuple):
     duration_ms: int
     restart_ms: int = 0
     """How much of that was said by attempts that were given up, before it was said from its start."""
+    stretch: int = 0
+    """Which speaker's of the turn, counted from 0."""
 
 
 def heard_sentences(sentences: list[Spoken], sentence: int, ms: float) -> list[Spoken]:
@@ -110,13 +126,13 @@ def heard_sentences(sentences: list[Spoken], sentence: int, ms: float) -> list[S
     """
     heard = [spoken for spoken in sentences[:sentence] if spoken.text]
     if sentence < len(sentences):
-        text, duration_ms, restart_ms = sentences[sentence]
+        text, duration_ms, restart_ms, stretch = sentences[sentence]
         if restart_ms < duration_ms:  # else nothing came of the restart, and what counts is what there was
             ms, duration_ms = max(0.0, ms - restart_ms), duration_ms - restart_ms
         share = min(1.0, ms / duration_ms) if duration_ms > 0 else 0.0
         words = text.split()
         if part := " ".join(words[: int(len(words) * share + 0.5)]):
-            heard.append(Spoken(part, int(duration_ms * share)))
+            heard.append(Spoken(part, int(duration_ms * share), stretch=stretch))
     return heard
 
 

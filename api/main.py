@@ -31,7 +31,7 @@ from api.listening.hearing import Hearing
 from api.listening.words.recognition import Recognition
 from api.notify import notify
 from api.quiet import Quiet
-from api.routes import characters, events, health, openai_audio, sessions, socket
+from api.routes import characters, config, events, health, openai_audio, sessions, socket
 from api.routes.house import House
 from api.session.neighbours import Neighbours
 from api.session.sessions import Sessions
@@ -89,7 +89,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(StreamsError, _answer_away)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    for routes in (health, sessions, events, characters, socket, openai_audio):
+    for routes in (health, config, sessions, events, characters, socket, openai_audio):
         app.include_router(routes.router)
     app.mount("/", StaticFiles(directory=FRONTEND, html=True), name="frontend")
     return app

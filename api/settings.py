@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     llm_base_url: str = ""
     llm_api_key: str = Field("", repr=False)
     llm_model: str = ""
+    llm_models: Names = ()
     llm_first_token_s: float = Field(20.0, gt=0, le=600)
     llm_stall_s: float = Field(15.0, gt=0, le=600)
     api_keys: Names = Field((), repr=False)
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
     listener_grace_s: float = Field(30.0, ge=0, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("api_keys", "allowed_origins", "allowed_hosts", mode="before")
+    @field_validator("api_keys", "allowed_origins", "allowed_hosts", "llm_models", mode="before")
     @classmethod
     def split_at_commas(cls, value: object) -> object:
         """`a, b` → ("a", "b")."""
@@ -147,6 +148,13 @@ def choose_llm(settings: Settings) -> Llm:
         model = settings.llm_model or "gpt-4o-mini"
         return Llm(base_url=OPENAI_URL, api_key=key, model=model, source="OPENAI_API_KEY")
     return Llm()
+
+
+def choosable_models(llm: Llm, settings: Settings) -> list[str] | None:
+    """Which models a session may ask for; None: any, for they cost whoever runs the server."""
+    if "*" in settings.llm_models or not (settings.llm_models or settings.api_keys):
+        return None
+    return [llm.model, *(name for name in settings.llm_models if name != llm.model)]
 
 
 def read_settings() -> Settings:

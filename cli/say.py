@@ -18,7 +18,10 @@ from pathlib import Path
 
 from api.admission import Admission
 from api.characters import find_character
+from api.ensemble.dialogue import Dialogue
+from api.ensemble.playbill import Playbill
 from api.events import ErrorMessage, ServerMessage
+from api.history import History
 from api.inbox import Inbox
 from api.settings import SettingsError, read_settings
 from api.streams import Streams, StreamsError
@@ -79,7 +82,8 @@ def say(text: str, output: str, voice: str) -> int:
 class _Stage:
     """The listener of one turn that nobody answers: it keeps the sound."""
 
-    def __init__(self) -> None:
+    def __init__(self, playbill: Playbill) -> None:
+        self.playbill = playbill
         self.id = f"say-{secrets.token_hex(8)}"
         self.problems: list[str] = []
         self._pcm: list[bytes] = []
@@ -107,22 +111,26 @@ class _Recital:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    async def reply(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+    def check(self, model: str) -> None:
+        pass
+
+    async def reply(self, messages: list[dict[str, str]], model: str = "") -> AsyncGenerator[str]:
         yield self._text
 
 
 async def _speak(url: str, text: str, voice: str) -> _Stage:
-    streams, stage = Streams(url), _Stage()
-    inbox = Inbox(streams, secrets.token_hex(8))
     speaker = find_character(None)
     # What goes wrong is told in the end, in words for a person.
     logging.getLogger("api").setLevel(logging.ERROR)
     if voice:
         speaker = replace(speaker, voice=replace(speaker.voice, name=voice))
+    streams, stage = Streams(url), _Stage(Playbill(speaker))
+    inbox = Inbox(streams, secrets.token_hex(8))
+    dialogue = Dialogue(stage.playbill, History(), 0)
     try:
         await inbox.start()
         parts = Parts(streams, inbox, Dispatcher(streams, inbox), _Recital(text), Admission(streams, max_listeners=0))
-        await Turn(parts, stage, 0, Utterance(text), speaker, ahead_s=math.inf).run([])
+        await Turn(parts, stage, 0, Utterance(text), dialogue, ahead_s=math.inf).run()
     finally:
         await inbox.stop()
         await streams.close()

@@ -38,6 +38,11 @@ class SpeechJob:
     """Name of who speaks, for people who watch the queue."""
     inbox: str
     """Key of the stream at which the owner hears the bell."""
+    speaker: str = ""
+    """Id of that character."""
+    context: str = ""
+    """Of what an engine may go on from: it keeps what it remembers of a voice by session, speaker and this, which
+    changes with a reset and with the speaker's voice. No part of the sound's own name."""
     from_part: int = 0
     """First part still missing in the log: an attempt after the first goes on from there."""
     seam: int | None = None

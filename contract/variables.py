@@ -29,6 +29,7 @@ VARIABLES = {
     "CUELINE_LLM_BASE_URL": "any OpenAI-compatible server",
     "CUELINE_LLM_API_KEY": "its key",
     "CUELINE_LLM_MODEL": "the model to ask for",
+    "CUELINE_LLM_MODELS": "models a session may choose, separated by commas; *: any; unset: any, or with keys none",
     "CUELINE_LLM_FIRST_TOKEN_S": "seconds to wait for a reply's first token",
     "CUELINE_LLM_STALL_S": "seconds to wait for each further token",
     "CUELINE_API_KEYS": "keys that may use this server, separated by commas",

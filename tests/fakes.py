@@ -53,7 +53,7 @@ class CounterEngine:
     file named by FAKE_DEATHS · freeze: no block for a minute · mute: no sound at all ·
     hunger: all the memory it may have, once per file named by FAKE_DEATHS
 
-    Each start leaves a file in FAKE_STARTS.
+    Each start leaves a file in FAKE_STARTS, whose name ends with that of the voice.
     """
 
     name = "counter"
@@ -71,7 +71,7 @@ class CounterEngine:
             raise TextUnspeakable()
         if voice.name == "nobody":
             raise VoiceUnknown()
-        rendering = note_start(text)
+        rendering = note_start(text, voice.name)
         words = set(text.lower().replace(".", " ").replace(",", " ").split())
         if "explode" in words:
             raise EngineFailed()
@@ -125,12 +125,12 @@ def rendering_pcm(text: str, rendering: int) -> bytes:
     return numbers.astype("<i2").tobytes()
 
 
-def note_start(text: str) -> int:
+def note_start(text: str, voice: str) -> int:
     """Leave a file that says that a sentence was started; how often that has happened to this one."""
     if not (folder := os.environ.get("FAKE_STARTS")):
         return 1
     name = f"{zlib.crc32(text.encode()):08x}"
-    (Path(folder) / f"{name}-{uuid.uuid4().hex}").write_text(text)
+    (Path(folder) / f"{name}-{uuid.uuid4().hex}-{voice.replace('/', '')}").write_text(text)
     return len(list(Path(folder).glob(f"{name}-*")))
 
 
@@ -168,6 +168,8 @@ class FakeModelServer:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self.prompts: list[list[dict[str, str]]] = []
+        self.asked: list[str] = []
+        """Names of models."""
         self.failed: set[str] = set()
         self.meant: dict[str, str] = {}
         """What it is to do when it is told something that is no order, such as words that were spoken."""
@@ -189,6 +191,7 @@ class FakeModelServer:
     async def complete(self, request: Request) -> Response:
         body = await request.json()
         self.prompts.append(body["messages"])
+        self.asked.append(body["model"])
         order = body["messages"][-1]["content"]
         order = self.meant.get(order, order)
         verb, _, text = order.partition(" ")

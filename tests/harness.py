@@ -125,6 +125,13 @@ class Stack:
         """How often the engine was started on each text."""
         return Counter(path.read_text() for path in self.starts.iterdir())
 
+    def voices(self) -> dict[str, set[str]]:
+        """The names of the voices in which each text was spoken."""
+        found: dict[str, set[str]] = {}
+        for path in self.starts.iterdir():
+            found.setdefault(path.read_text(), set()).add(path.name.split("-", 2)[2])
+        return found
+
     def start_redis(self, config: str = "", before: tuple[str, ...] = ()) -> None:
         """`config`: further lines of its configuration; `before`: what starts the program."""
         program = redis_server.find_program()

@@ -42,6 +42,8 @@ class Characters(Cast):
         self._store = store
         self._known: OrderedDict[str, tuple[float, list[Character]]] = OrderedDict()
         self._refreshes: dict[str, asyncio.Task[None]] = {}
+        self._down_at = -FRESH_S
+        """When talk last waited for the Store in vain: it does not do so again at once."""
 
     async def stop(self) -> None:
         """Ask no more."""
@@ -128,12 +130,24 @@ class Characters(Cast):
 
     async def _remembered(self, owner: str, within_s: float) -> list[Character]:
         known = self._known.get(owner)
+        if known is None and time.monotonic() - self._down_at < FRESH_S:
+            self._look_again(owner)
+            raise StoreUnreachable
         if known is None:
-            return await self._load(owner, within_s)
+            try:
+                return await self._load(owner, within_s)
+            except StoreUnreachable:
+                self._down_at = time.monotonic()
+                raise
         looked_at, everybody = known
-        if time.monotonic() - looked_at > FRESH_S and owner not in self._refreshes:
-            self._refreshes[owner] = asyncio.create_task(self._refresh(owner))
+        if time.monotonic() - looked_at > FRESH_S:
+            self._look_again(owner)
         return everybody
+
+    def _look_again(self, owner: str) -> None:
+        """Behind whoever asks."""
+        if owner not in self._refreshes:
+            self._refreshes[owner] = asyncio.create_task(self._refresh(owner))
 
     async def _refresh(self, owner: str) -> None:
         try:

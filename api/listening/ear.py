@@ -76,6 +76,11 @@ class Ear:
         if frame.is_last:
             self._complete()
 
+    def take_turns(self, turn_taking: TurnTaking) -> None:
+        """Who says from now on when an utterance has ended, and what happens while a reply sounds."""
+        self._turn_taking = turn_taking
+        self._understanding.waits_for_button = turn_taking == "push_to_talk"
+
     def sounds(self, pcm: bytes, rate_hz: int) -> None:
         """This is sent to the speaker beside the microphone."""
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32_768)

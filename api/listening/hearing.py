@@ -66,16 +66,17 @@ class Hearing:
         raise ListeningUnavailable(LOADING if said else NO_WORKER)
 
     def open_ear(self, line: Line, start: Start) -> Ear:
-        """An ear for a microphone that has just begun; after `check`."""
+        """An ear for a microphone that has just begun; after `check`. `start` says how it takes turns."""
         assert self._model is not None  # noqa: S101  what `check` is for
         understanding = Understanding(
             self.recognition,
             line,
             Language(start.language or self._language),
             TurnEnd(self._turn_model),
-            waits_for_button=start.turn_taking == "push_to_talk",
         )
-        return Ear(self._model, understanding, start.sample_rate, start.turn_taking)
+        ear = Ear(self._model, understanding, start.sample_rate)
+        ear.take_turns(start.turn_taking or "barge_in")
+        return ear
 
     def let_go(self, work: Coroutine[Any, Any, None]) -> None:
         """End an ear in the background: its last words may still be on their way."""

@@ -45,16 +45,15 @@ PROMPT_CHARS = 200
 class Understanding:
     """Of one speaker."""
 
-    def __init__(
-        self, recognition: Recognition, line: Line, language: Language, turn_end: TurnEnd, *, waits_for_button: bool
-    ) -> None:
+    def __init__(self, recognition: Recognition, line: Line, language: Language, turn_end: TurnEnd) -> None:
         self.current: Saying | None = None
         """What is being said now."""
         self._recognition = recognition
         self._line = line
         self._language = language
         self._turn_end = turn_end
-        self._waits_for_button = waits_for_button
+        self.waits_for_button = False
+        """Whether silence does not end what is said."""
         self._previous: Saying | None = None
         self._silence_ms = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -219,7 +218,7 @@ class Understanding:
                 self._ask_final(saying)
             return
         text = saying.known[1]
-        if saying.is_complete or (not self._waits_for_button and self._silence_ms >= self._hold_ms(saying, text)):
+        if saying.is_complete or (not self.waits_for_button and self._silence_ms >= self._hold_ms(saying, text)):
             self._end(saying, text)
 
     def _hold_ms(self, saying: Saying, text: str) -> int:

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from api.encoding.encoder import StreamEncoder, stream_encoder
 from api.encoding.formats import STREAMED, find_format
 from api.encoding.riff import wav_head
 from api.encoding.sending import encoded
-from api.errors import AudioGone, FormatUnknown, TurnUnknown
-from api.events import Chat
+from api.ensemble.playbill import shown_cast, shown_settings
+from api.errors import AudioGone, FormatUnknown, MessageInvalid, TurnUnknown
+from api.events import Chat, SetCast, SetTuning
 from api.routes.house import AHouse, AnOwner, ASession
 from api.session.session import Session
 from api.store.archive import TITLE_CHARS
@@ -31,10 +32,20 @@ class NewSession(BaseModel):
     character: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
-class NewTitle(BaseModel):
-    """What a session shall be called."""
+class Changes(SetTuning):
+    """What a session shall be called, and how it shall be set."""
 
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS)]
+    model_config = ConfigDict(strict=False)
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS)] | None = None
+
+    @field_validator("title", mode="before")
+    @classmethod
+    def refuse_no_title(cls, title: object) -> object:
+        """A title that is left out is none; a title of nothing is nonsense."""
+        if title is None:
+            raise ValueError("is one line of text")
+        return title
 
     @field_validator("title")
     @classmethod
@@ -72,14 +83,29 @@ async def list_all(
 @router.get("/sessions/{session_id}")
 async def show(session: ASession) -> dict[str, Any]:
     """One session with its conversation."""
-    return _describe(session) | {"messages": await session.messages()}
+    bill = session.playbill
+    shown = {"cast": shown_cast(bill), "settings": shown_settings(bill)}
+    return _describe(session) | shown | {"messages": await session.messages()}
 
 
 @router.patch("/sessions/{session_id}")
-async def rename(session: ASession, house: AHouse, wanted: NewTitle) -> dict[str, Any]:
-    """Give a session another title."""
-    await house.archive.rename(session.id, session.owner, wanted.title, session.character.id)
-    return _describe(session) | {"title": wanted.title}
+async def change(session: ASession, house: AHouse, wanted: Changes) -> dict[str, Any]:
+    """Give a session another title, or other settings."""
+    asked = wanted.model_dump(exclude_none=True, exclude={"type"})
+    if not asked:
+        raise MessageInvalid("There is nothing to change: title, model, voice, speed or turn_taking.")
+    title = asked.pop("title", None)
+    settings = await session.hear(SetTuning(**asked)) if asked else shown_settings(session.playbill)
+    if title is None:
+        return _describe(session) | {"settings": settings}
+    await house.archive.rename(session.id, session.owner, title, session.character.id)
+    return _describe(session) | {"settings": settings, "title": title}
+
+
+@router.put("/sessions/{session_id}/cast")
+async def recast(session: ASession, wanted: SetCast) -> dict[str, Any]:
+    """Who takes part in a session, and who of them speaks when."""
+    return await session.hear(wanted)
 
 
 @router.get("/sessions/{session_id}/transcript")

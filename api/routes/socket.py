@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from api.admission import FramePace
 from api.demo import NOTICE
 from api.ending import end_tasks
+from api.ensemble.playbill import shown_cast, shown_settings
 from api.errors import (
     AccessDenied,
     AudioUnexpected,
@@ -147,6 +149,8 @@ class Connection:
             resume_token=self._session.id,
             limits={"text_chars": MAX_CHARS, "frame_bytes": MAX_FRAME_BYTES},
             character=self._session.character.name,
+            cast=shown_cast(self._session.playbill),
+            settings=shown_settings(self._session.playbill),
             notice=None if self._house.llm.base_url else NOTICE,
         )
 
@@ -232,6 +236,8 @@ class Connection:
         await self._house.hearing.check()
         await self._session.hear(start)
         self._stop_listening()
+        set_for_all = self._session.playbill.tuning.turn_taking
+        start = start.model_copy(update={"turn_taking": start.turn_taking or set_for_all or "barge_in"})
         line = Line(self._session, lambda error: self._tell(error_message(error)))
         self._ear = self._house.hearing.open_ear(line, start)
 
@@ -251,6 +257,9 @@ class Connection:
             ear.sounds(item.chunk.pcm, SAMPLE_RATE_HZ)
         elif item.text.startswith('{"type":"tts_stop"'):
             ear.hushed()
+        elif item.text.startswith('{"type":"settings"'):
+            if turn_taking := json.loads(item.text)["turn_taking"]:
+                ear.take_turns(turn_taking)
         elif item.text.startswith('{"type":"status","status":"stopped"'):
             # Perhaps somebody else's word: nobody is listened to any more.
             self._stop_listening()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
+from api.ensemble.changing import read_playbill
 from api.errors import ServerRestarted
 from api.events import LlmStatus, TtsEnd, TtsStop, TurnState, error_message
 from api.history import History, Spoken
@@ -36,7 +38,7 @@ async def adopt(parts: Parts, archive: Archive, session: Session, epoch: int, be
     for name in before.names - {parts.inbox.name}:
         await parts.inbox.inherit(name)
     async with session.tail.standing_still() if session.tail else nullcontext():
-        left = await _find(parts.streams, archive, session, epoch)
+        left = await _find(parts, archive, session, epoch)
         # From here to the end nobody else comes in between: who speaks next finds the session whole.
         turns = Turns(parts, session, left.memory, max(left.next_turn, session.next_turn), session.at_rest)
         # The process before may have told its listeners more than it could still write down.
@@ -58,8 +60,12 @@ class _Found:
     """Of those that ran, turns that were over or cut already, or whose audio is gone: nobody waits for the rest."""
 
 
-async def _find(streams: Streams, archive: Archive, session: Session, epoch: int) -> _Found:
-    next_turn = int((await streams.load_session(session.id)).get("next_turn", 0))
+async def _find(parts: Parts, archive: Archive, session: Session, epoch: int) -> _Found:
+    streams = parts.streams
+    fields = await streams.load_session(session.id)
+    if "owner" in fields:
+        session.playbill = await read_playbill(parts.cast, fields)
+    next_turn = int(fields.get("next_turn", 0))
     # A turn that was taken while the session could not be saved.
     while (await streams.load_turn(session.id, next_turn)).get("said"):
         next_turn += 1
@@ -91,9 +97,13 @@ async def _find(streams: Streams, archive: Archive, session: Session, epoch: int
 
 def _go_on(parts: Parts, session: Session, turns: Turns, left: _Found) -> None:
     for said, ended in left.untold:
-        if ended.reason == "complete" and ended.reply:
-            spoken = [Spoken(text, 0) for text, _ in ended.texts]
-            turns.memory.keep(said.turn, ended.reply, said.character.name, spoken)
+        if ended.reason == "complete" and ended.is_whole and said.character:
+            stretches = ended.stretches(said.character)
+            spoken = [
+                Spoken(sentence.text, 0, stretch=bisect_right([end for _, end in stretches], number))
+                for number, sentence in enumerate(ended.sentences)
+            ]
+            turns.memory.keep(said.turn, [(one.character.name, one.text) for one, _ in stretches], spoken)
         _tell_end(session, said.turn, ended)
     first: Turn | None = None
     for said, turn_left in left.running:
@@ -101,15 +111,15 @@ def _go_on(parts: Parts, session: Session, turns: Turns, left: _Found) -> None:
             turns.bury(_bury(parts.streams, session, said.turn, turn_left))
             _tell_end(session, said.turn, turn_left)
         else:
-            first = _turn(parts, session, said, turn_left)
+            first = _turn(session, turns, said, turn_left)
     if first or left.waiting:
         log.warning("going on with what another process has left")
     turns.go_on(first, left.waiting)
 
 
-def _turn(parts: Parts, session: Session, said: Waiting, left: Left) -> Turn:
-    is_fresh = not left.texts and left.reply is None
-    turn = Turn(parts, session, said.turn, said.utterance, said.character, None if is_fresh else left)
+def _turn(session: Session, turns: Turns, said: Waiting, left: Left) -> Turn:
+    is_fresh = not left.sentences and not left.is_whole
+    turn = turns.begin(said, None if is_fresh else left)
     if not left.has_said("turn", state="started"):
         turn.announce()
     elif is_fresh:
@@ -122,12 +132,12 @@ async def _is_beyond_help(streams: Streams, session: Session, number: int, left:
     """Whether a turn was over or cut already, or is so old that its audio is gone: nobody waits for the rest."""
     if left.has_said("tts_stop") or left.has_said("tts_end"):
         return True
-    return bool(left.texts) and not await streams.count_sentences(session.id, number)
+    return bool(left.sentences) and not await streams.count_sentences(session.id, number)
 
 
 async def _bury(streams: Streams, session: Session, number: int, left: Left) -> None:
     """End its streams, for replays that would wait, and for workers who still speak it."""
-    count = len(left.texts)
+    count = len(left.sentences)
     stones = {
         keys.sentence(session.id, number, sentence): tombstone(number, sentence, 0, 0).pack()
         for sentence in range(left.position[0], count)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from api.errors import SessionUnknown
+from api.errors import HolderSilent, SessionUnknown
+from api.events import AnyClientMessage
+from api.session.neighbours import Answer, NeighbourSilent
 from api.session.tail import Tail
 from api.streams import StreamsError
 
 if TYPE_CHECKING:
     from api.session.holdings import Holdings
     from api.session.session import Session
+    from api.session.voiced import Voiced
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +27,29 @@ SETTLE_S = 0.25
 """How often a followed session's holder is asked for."""
 ASK_S = 2.0
 """How often that holder is asked to let the session go to where it is listened to."""
+FORWARD_S = 5.0
+"""How long a message may take to reach whoever holds the session: longer than it takes to notice that nobody does."""
 FORGOTTEN_S = 3.0
 """A session that Redis has known nothing of for this long is gone: whoever holds it would have written it again."""
+
+
+async def forward(session: Session, message: AnyClientMessage | Voiced, holdings: Holdings) -> Answer | None:
+    """Have the holder hear what a client says; None as soon as the session is held here, or is no more.
+
+    Raises: HolderSilent, ConversationError.
+    """
+    deadline = time.monotonic() + FORWARD_S
+    while session.turns is None and not session.is_closed:
+        try:
+            return await holdings.hand_on(session, message)
+        except NeighbourSilent as error:
+            if time.monotonic() > deadline:
+                raise HolderSilent from error
+        await asyncio.sleep(SETTLE_S)
+        session.used_at = time.monotonic()
+        with suppress(StreamsError, SessionUnknown):
+            await holdings.settle(session, ask=True)
+    return None
 
 
 async def follow(session: Session, tail: Tail, holdings: Holdings) -> None:

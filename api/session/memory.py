@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import Any
 
-from api.history import MAX_MESSAGES, History, Said, Spoken, heard_sentences, heard_text
+from api.history import MAX_MESSAGES, History, Said, Spoken, heard_sentences
 from api.store.archive import Keeper
 from api.streams import Streams, StreamsError
 from api.turn.turn import Turn
@@ -74,13 +74,11 @@ class Memory:
         """What another process would need to know of a turn."""
         self._write(self._streams.save_turn(self._session, turn, fields))
 
-    def begin(self, turn: Turn) -> list[dict[str, str]]:
-        """A turn begins, or goes on that another process has begun; returns the prompt for it."""
-        self.mention(turn.number, turn.utterance.text)
+    def remember(self, turn: Turn) -> None:
+        """A turn begins, or goes on that another process has begun."""
         self._turns[turn.number] = turn
         while len(self._turns) > KEPT_TURNS:
             self._turns.popitem(last=False)
-        return self.history.prompt(turn.character.persona)
 
     def mention(self, turn: int, text: str) -> None:
         """The person has said something, whether it is answered or not."""
@@ -90,13 +88,14 @@ class Memory:
         self._append(said)
         self.keeper.said(said)
 
-    def keep(self, turn: int, text: str, character: str, spoken: list[Spoken]) -> None:
-        """A reply was given whole."""
-        self.keeper.replied(turn, character, text, text, spoken)
-        is_known = any((said.turn, said.role) == (turn, "assistant") for said in self.history.messages)
-        if reply := self.history.set_reply(turn, text, character):
-            if reply is self.history.messages[-1] and not is_known:
-                self._append(reply)
+    def keep(self, turn: int, said: list[tuple[str, str]], spoken: list[Spoken]) -> None:
+        """A reply was given whole; `said`: character and text of each stretch."""
+        self._keep_at_rest(turn, said, said, spoken)
+        is_known = any((one.turn, one.role) == (turn, "assistant") for one in self.history.messages)
+        if reply := self.history.set_reply(turn, *said):
+            if reply[-1] is self.history.messages[-1] and not is_known:
+                for one in reply:
+                    self._append(one)
             else:
                 self._replace()
 
@@ -105,11 +104,12 @@ class Memory:
         turn = self._turns[number]
         sentence, ms = self._heard.get(number, (turn.position[0], 0.0))
         sentences = turn.spoken_sentences()
-        heard = heard_text(sentences, sentence, ms)
-        self.history.set_reply(number, heard, turn.character.name)
-        self._replace()
         spoken = heard_sentences(sentences, sentence, ms)
-        self.keeper.replied(number, turn.character.name, turn.text, heard, spoken)
+        said = turn.said()
+        heard = [(character, _text(spoken, stretch)) for stretch, (character, _) in enumerate(said)]
+        self.history.set_reply(number, *heard)
+        self._replace()
+        self._keep_at_rest(number, said, heard, spoken)
 
     def set_heard(self, turn: int, sentence: int, ms: float, *, is_final: bool = False) -> None:
         """How far the listener is; only forwards, unless it says so itself when it interrupts."""
@@ -135,6 +135,13 @@ class Memory:
         """Wait until everything is written."""
         await asyncio.gather(*self._writes, return_exceptions=True)
 
+    def _keep_at_rest(
+        self, turn: int, said: list[tuple[str, str]], heard: list[tuple[str, str]], spoken: list[Spoken]
+    ) -> None:
+        for stretch, ((character, text), (_, heard_of_it)) in enumerate(zip(said, heard, strict=True)):
+            own = [one for one in spoken if one.stretch == stretch]
+            self.keeper.replied(turn, stretch, character, text, heard_of_it, own)
+
     def _replace(self) -> None:
         self._write(self._streams.replace_history(self._session, self._epoch, self.history.to_list()))
 
@@ -153,3 +160,7 @@ class Memory:
                 await work
             except StreamsError as error:
                 log.warning("a memory is not saved: %s", error)
+
+
+def _text(spoken: list[Spoken], stretch: int) -> str:
+    return " ".join(one.text for one in spoken if one.stretch == stretch)

@@ -12,18 +12,19 @@ import math
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from api.characters import Character, find_character
 from api.ending import end_tasks
-from api.errors import ConversationError, HolderSilent, SessionMoved, SessionUnknown
-from api.events import AnyClientMessage, Chat, Gap, ServerMessage, Start, Status
-from api.session.follower import SETTLE_S, follow
+from api.ensemble.playbill import Playbill, retold
+from api.errors import ConversationError, SessionMoved, SessionUnknown
+from api.events import AnyClientMessage, Chat, Gap, ServerMessage, Status
+from api.session.follower import follow, forward
 from api.session.listeners import Item, Listener, Log
 from api.session.mirror import Mirror
-from api.session.neighbours import Answer, NeighbourSilent
-from api.session.orders import obey
+from api.session.neighbours import Answer
+from api.session.orders import obey, prepare
 from api.session.tail import Tail
 from api.session.turns import Turns
 from api.session.voiced import Voiced
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from api.session.holdings import Holdings
 
 log = logging.getLogger(__name__)
-FORWARD_S = 5.0
-"""How long a message may take to reach whoever holds the session: longer than it takes to notice that nobody does."""
 
 
 class Session:
@@ -50,13 +49,13 @@ class Session:
         session_id: str,
         owner: str,
         *,
-        character: Character | None = None,
+        playbill: Playbill | None = None,
         next_turn: int = 0,
         last_event: int = 0,
     ) -> None:
         self.id = session_id
         self.owner = owner
-        self.character = character or find_character(None)
+        self.playbill = playbill or Playbill(find_character(None))
         self.log = Log()
         self.mirror = Mirror(parts.streams, session_id, last_event)
         self.turns: Turns | None = None
@@ -83,7 +82,13 @@ class Session:
         self._position: tuple[int, int, int] | None = None
         self._follower: asyncio.Task[None] | None = None
         self._saves: set[asyncio.Task[None]] = set()
+        self._saving = asyncio.Lock()
         self._told = asyncio.Event()
+
+    @property
+    def character(self) -> Character:
+        """The chosen one."""
+        return self.playbill.character
 
     @property
     def is_closed(self) -> bool:
@@ -107,6 +112,8 @@ class Session:
         self._next_turn = max(self._next_turn, message.get("turn", -1) + 1)
         if message["type"] == "status":
             self.is_listening = message["status"] == "listening"
+        elif message["type"] in {"cast", "settings"}:
+            self.playbill = retold(self.playbill, message)
         self.log.append(Item(text))
         self._tell_readers()
 
@@ -232,23 +239,13 @@ class Session:
         if self.turns is None and isinstance(message, Chat) and message.id is None:
             # It may have to be handed on twice, to two processes even, and is one message all the same.
             message = message.model_copy(update={"id": secrets.token_urlsafe(12)})
-        deadline = self.used_at + FORWARD_S
-        while self.turns is None and not self.is_closed:
-            try:
-                return await self._holdings.hand_on(self, message)
-            except NeighbourSilent as error:
-                if time.monotonic() > deadline:
-                    raise HolderSilent from error
-            await asyncio.sleep(SETTLE_S)
-            self.used_at = time.monotonic()
-            with suppress(StreamsError, SessionUnknown):
-                await self._holdings.settle(self, ask=True)
-        wanted = message.character if isinstance(message, Chat | Start) else None
-        called = await self._parts.cast.named(self.owner, wanted)
+        if (answer := await forward(self, message, self._holdings)) is not None:
+            return answer
+        order = await prepare(self._parts, self.owner, self.playbill, message)
         await self._holdings.make_sure(self)
         if self.gone or not self.turns:
             raise self.gone or SessionMoved
-        return obey(self, self.turns, message, called)
+        return obey(self, self.turns, message, order)
 
     def at_rest(self) -> Status:
         """What to say when nothing runs."""
@@ -300,21 +297,27 @@ class Session:
         self._told.set()
         self._told = asyncio.Event()
 
-    async def save(self) -> None:
-        """Keep what another process would need to go on."""
-        if isinstance(self.gone, SessionUnknown):
-            return
-        try:
-            await self._parts.streams.save_session(self.id, self.fields())
-        except StreamsError as error:
-            log.warning("a session is not saved: %s", error)
+    async def save(self, *told: ServerMessage) -> None:
+        """Keep what another process would need to go on; then say what of it is told.
 
-    def save_soon(self) -> None:
+        In this order: who has been told, or reads in Redis that others were, finds it there.
+        """
+        async with self._saving:
+            if isinstance(self.gone, SessionUnknown):
+                return
+            try:
+                await self._parts.streams.save_session(self.id, self.fields())
+            except StreamsError as error:
+                log.warning("a session is not saved: %s", error)
+        for message in told:
+            self.emit(message)
+
+    def save_soon(self, *told: ServerMessage) -> None:
         """The same in the background."""
-        task = asyncio.create_task(self.save())
+        task = asyncio.create_task(self.save(*told))
         self._saves.add(task)
         task.add_done_callback(self._saves.discard)
 
     def fields(self) -> dict[str, str]:
         """What another process needs to go on with this session."""
-        return {"owner": self.owner, "next_turn": str(self.next_turn), "character": self.character.id}
+        return {"owner": self.owner, "next_turn": str(self.next_turn), **self.playbill.fields()}

@@ -14,10 +14,11 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from api.admission import refusal
-from api.characters import DEFAULT_ID, Character, find_character
+from api.characters import DEFAULT_ID, Character
 from api.ending import end_tasks
+from api.ensemble.changing import read_playbill
+from api.ensemble.playbill import Playbill
 from api.errors import (
-    CharacterUnknown,
     ConversationError,
     HolderSilent,
     SessionMoved,
@@ -25,11 +26,11 @@ from api.errors import (
     StoreUnreachable,
 )
 from api.session.adoption import MAX_ORPHANS
-from api.session.follower import ASK_S
+from api.session.follower import ASK_S, FORWARD_S
 from api.session.holdings import DELETE, HEAR, RELEASE, Holdings
 from api.session.memory import Memory
 from api.session.neighbours import Answer, Neighbours, NeighbourSilent
-from api.session.session import FORWARD_S, Session
+from api.session.session import Session
 from api.session.tail import Tail
 from api.session.turns import Turns
 from api.session.voiced import read_handed
@@ -100,7 +101,7 @@ class Sessions:
         self._make_room()
         self._parts.admission.admit_session()
         session_id = secrets.token_urlsafe(16)
-        session = Session(self._parts, self._holdings, session_id, owner, character=character)
+        session = Session(self._parts, self._holdings, session_id, owner, playbill=Playbill(character))
         keeper = self._archive.keeper(session_id, owner, session.character.id)
         memory = Memory(self._parts.streams, session_id, keeper, epoch=1)
         session.hold(Turns(self._parts, session, memory, 0, session.at_rest), epoch=1)
@@ -205,18 +206,21 @@ class Sessions:
     async def _load(self, session_id: str, owner: str) -> Session:
         streams = self._parts.streams
         try:
+            # In this order: what was told of a session is kept with it before.
+            event = await streams.last_event(session_id)
             fields = await streams.load_session(session_id)
             if "owner" not in fields:
                 fields = await wake(streams, self._archive, session_id, owner)
+                event = await streams.last_event(session_id)
             if fields.get("owner") != owner:
                 raise SessionUnknown()
-            next_turn, event = int(fields.get("next_turn", 0)), await streams.last_event(session_id)
+            next_turn = int(fields.get("next_turn", 0))
             session = Session(
                 self._parts,
                 self._holdings,
                 session_id,
                 fields["owner"],
-                character=await self._character(fields),
+                playbill=await read_playbill(self._parts.cast, fields),
                 next_turn=next_turn,
                 last_event=event,
             )
@@ -229,13 +233,6 @@ class Sessions:
         session.start_following()
         self._hold(session)
         return session
-
-    async def _character(self, fields: dict[str, str]) -> Character:
-        """Who speaks in a session; the first of the cast where that one is no more."""
-        try:
-            return await self._parts.cast.find(fields["owner"], fields.get("character"))
-        except (CharacterUnknown, StoreUnreachable):
-            return find_character(None)
 
     # other processes
 

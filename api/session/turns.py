@@ -14,6 +14,7 @@ from typing import Any
 from api.admission import turn_pace
 from api.characters import Character
 from api.ending import end_tasks
+from api.ensemble.dialogue import Dialogue
 from api.errors import TooManyWaiting
 from api.events import (
     FinalTranscript,
@@ -29,6 +30,7 @@ from api.events import (
 from api.session.memory import Memory
 from api.streams import StreamsError
 from api.turn.lasting import lasting
+from api.turn.record import Left, said_record
 from api.turn.replay import Position
 from api.turn.stage import Parts, Stage
 from api.turn.turn import Reason, Turn
@@ -45,22 +47,22 @@ class Waiting:
 
     turn: int
     utterance: Utterance
-    character: Character
+    character: Character | None
+    """Who answers; None as long as that is for the cast to decide, when the turn begins."""
     is_patient: bool
     """Waits until those before it are over; another one interrupts them."""
 
     def to_json(self) -> str:
         """For the turn's record, so that another process can answer it."""
-        said = self.utterance
-        fields = {"text": said.text, "source": said.source, "id": said.id, "character": self.character.to_dict()}
-        return json.dumps({**fields, "patient": self.is_patient}, ensure_ascii=False)
+        return said_record(self.utterance, self.character, is_patient=self.is_patient)
 
     @classmethod
     def from_json(cls, turn: int, record: str) -> Waiting:
         """Read what `to_json` wrote."""
         data = json.loads(record)
         said = Utterance(data["text"], data["source"], data["id"])
-        return cls(turn, said, Character.from_dict(data["character"]), data["patient"])
+        character = data["character"]
+        return cls(turn, said, Character.from_dict(character) if character else None, data["patient"])
 
 
 class Turns:
@@ -101,9 +103,10 @@ class Turns:
 
     # what the person says
 
-    def say(self, utterance: Utterance, character: Character, *, queue: bool = False) -> int:
+    def say(self, utterance: Utterance, called: Character | None, *, queue: bool = False) -> int:
         """Take a message; returns the number of its turn. The same message id twice is one message.
 
+        `called`: who shall answer, whoever's turn it would be.
         Raises: TooManyWaiting, TooManyMessages, ServerBusy.
         """
         if (known := self.memory.turn_of(utterance.id)) is not None:
@@ -114,7 +117,7 @@ class Turns:
         turn = self.next_turn
         self.next_turn += 1
         impatient = [waiting for waiting in self._waiting if not waiting.is_patient]
-        new = Waiting(turn, utterance, character, is_patient=queue)
+        new = Waiting(turn, utterance, called, is_patient=queue)
         self._waiting.append(new)
         self.memory.expect(turn, utterance.id, new.to_json())
         if not queue:
@@ -184,7 +187,7 @@ class Turns:
         self._waiting.extend(waiting)
         self._current = turn
         if turn or waiting:
-            self._run(turn, self.memory.begin(turn) if turn else [])
+            self._run(turn)
 
     def bury(self, work: Coroutine[Any, Any, None]) -> None:
         """Have Redis told of the end of a turn that nobody goes on with."""
@@ -196,39 +199,45 @@ class Turns:
         for waiting in self._waiting:
             self.memory.write_turn(waiting.turn, {"state": "waiting", "said": waiting.to_json()})
         if (turn := self._current) and not turn.is_over:
-            said = Waiting(turn.number, turn.utterance, turn.character, is_patient=True).to_json()
-            self.memory.write_turn(turn.number, {"state": "running", "said": said, **turn.record()})
+            self.memory.write_turn(turn.number, turn.record())
 
-    def _run(self, first: Turn | None = None, prompt: list[dict[str, str]] | None = None) -> None:
+    def _run(self, first: Turn | None = None) -> None:
         if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run_turns(first, prompt or []))
+            self._runner = asyncio.create_task(self._run_turns(first))
 
-    async def _run_turns(self, first: Turn | None, prompt: list[dict[str, str]]) -> None:
+    async def _run_turns(self, first: Turn | None) -> None:
         if first:
-            await self._start(first, prompt)
+            await self._start(first)
         while self._waiting:
-            waiting = self._waiting.popleft()
-            turn = Turn(self._parts, self._stage, waiting.turn, waiting.utterance, waiting.character)
+            turn = self.begin(self._waiting.popleft())
             turn.announce()
-            await self._start(turn, self.memory.begin(turn))
+            await self._start(turn)
 
-    async def _start(self, turn: Turn, prompt: list[dict[str, str]]) -> None:
+    def begin(self, said: Waiting, left: Left | None = None) -> Turn:
+        """The turn of what was said; with `left`, the one that a process that is gone has begun."""
+        self.memory.mention(said.turn, said.utterance.text)
+        dialogue = Dialogue(self._stage.playbill, self.memory.history, said.turn, said.character)
+        turn = Turn(self._parts, self._stage, said.turn, said.utterance, dialogue, left)
+        self.memory.remember(turn)
+        return turn
+
+    async def _start(self, turn: Turn) -> None:
         if turn.is_over:
             return
         self._current = turn
-        turn.task = asyncio.create_task(self._run_turn(turn, prompt))
+        turn.task = asyncio.create_task(self._run_turn(turn))
         await asyncio.wait({turn.task})
 
-    async def _run_turn(self, turn: Turn, prompt: list[dict[str, str]]) -> None:
+    async def _run_turn(self, turn: Turn) -> None:
         try:
             async with lasting(self._parts.streams, turn.opened_streams):
-                reason = await turn.run(prompt)
+                reason = await turn.run()
         except Exception:
             log.exception("turn %d broke", turn.number)
             self._cancel_current("failed")
             return
         if self._current is turn:
-            self.memory.keep(turn.number, turn.text, turn.character.name, turn.spoken_sentences())
+            self.memory.keep(turn.number, turn.said(), turn.spoken_sentences())
             self._end(turn, reason)
 
     def _cancel_current(self, reason: Reason, word: ServerMessage | None = None) -> None:

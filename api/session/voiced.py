@@ -48,7 +48,7 @@ def take_voice(session: Session, turns: Turns, heard: Voiced) -> Answer:
             session.emit(PartialTranscript(content=heard.content, stable=heard.stable))
         case "final":
             said = Utterance(heard.content[:MAX_CHARS], "voice", heard.id)
-            return {"turn": turns.say(said, session.character)}
+            return {"turn": turns.say(said, None)}
         case "barge_in" if heard.step == "interrupted":
             turns.interrupt(None, None)
         case "barge_in":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ LISTED = 1000
 FOUND = 1000
 """Messages that a search looks at the conversations of."""
 USER, REPLY = 0, 1
-"""Places of messages in their turn."""
+"""Places of messages in their turn; further speakers of the reply have the places behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +150,13 @@ class Keeper:
         self._put_conversation(said.turn + 1, now)
         self._put_message(self._row(said, USER, now))
 
-    def replied(self, turn: int, character: str, text: str, heard: str, spoken: Iterable[Spoken]) -> None:
-        """A reply is complete, or was cut to what was heard of it."""
+    def replied(self, turn: int, stretch: int, character: str, text: str, heard: str, spoken: Iterable[Spoken]) -> None:
+        """One speaker's stretch of a reply is complete, or was cut to what was heard of it."""
         if not text.strip():
             return
         now = _now()
         self._put_conversation(turn + 1, now)
-        row = self._row(Said("assistant", text.strip(), turn, character), REPLY, now)
+        row = self._row(Said("assistant", text.strip(), turn, character), REPLY + stretch, now)
         row["heard"] = heard.strip()
         row["spoken"] = json.dumps([[one.text, one.duration_ms] for one in spoken], ensure_ascii=False)
         self._put_message(row)
@@ -167,7 +168,10 @@ class Keeper:
         now = _now()
         self._begin(messages[0].text, now)
         conversation = self._conversation(messages[-1].turn + 1, now)
-        rows = [self._row(said, USER if said.role == "user" else REPLY, now) for said in messages]
+        rows, stretches = [], Counter[int]()
+        for said in messages:
+            stretches[said.turn] += said.role != "user"
+            rows.append(self._row(said, USER if said.role == "user" else USER + stretches[said.turn], now))
 
         async def run(store: Store) -> None:
             mine = Owned(store, self._owner)

@@ -2,7 +2,7 @@
 
 utterance.py   what the person said, checked
 stage.py       where a turn is heard, and what it needs of its process
-turn.py        one utterance and the whole reply
+turn.py        one utterance and the whole reply, whoever speaks in it (api/ensemble)
 record.py      what Redis keeps of it, so that another process can go on
 tokens.py      the language model's words, as they come
 sentences.py   tokens → sentences fit to be spoken at once

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,6 +37,9 @@ class Sentence:
 
     number: int
     text: str
+    character: Character
+    stretch: int = 0
+    """Which speaker's of the turn, counted from 0."""
     fence: str = ""
     """The code fence that the sentences before it left open."""
     feed: SentenceFeed | None = None
@@ -53,13 +57,10 @@ class Sentence:
 class Speech:
     """The sentences of one turn on their way to the ear."""
 
-    def __init__(
-        self, parts: Parts, stage: Stage, turn: int, character: Character, left: Left, ahead_s: float = AHEAD_S
-    ) -> None:
+    def __init__(self, parts: Parts, stage: Stage, turn: int, left: Left, ahead_s: float = AHEAD_S) -> None:
         """`left` is what another process has left of this turn; empty where there was none."""
         self.sentences: list[Sentence] = []
         self._turn = turn
-        self._character = character
         self._left = left
         self._ahead_s = ahead_s
         self._parts = parts
@@ -94,21 +95,28 @@ class Speech:
         """There will be a first sentence: have its stream made while the model thinks."""
         self._open(0)
 
-    def add(self, texts: list[str]) -> None:
-        """Sentences of the reply, in its order."""
+    def add(self, texts: list[str], character: Character, stretch: int) -> None:
+        """Sentences of the reply, in its order, and who speaks them."""
         for text in texts:
-            sentence = Sentence(len(self.sentences), text, self._fence)
+            if self.sentences and self.sentences[-1].stretch != stretch:
+                self._fence = ""
+            sentence = Sentence(len(self.sentences), text, character, stretch, self._fence)
             self._fence = open_fence(text, self._fence)
             self.sentences.append(sentence)
             self._emit_state(sentence, "queued")
             self._jobs.append(asyncio.create_task(self._speak(sentence)))
             # After the sentence itself, which is in more of a hurry.
-            self.keep(sentence_record(sentence.number, text, sentence.fence))
+            self.keep(self._record(sentence))
 
-    def go_on(self) -> None:
-        """Speak what another process had cut the reply into, from where its listeners are."""
-        for number, (text, fence) in enumerate(self._left.texts):
-            sentence = Sentence(number, text, fence, is_inherited=True)
+    def go_on(self, first: Character) -> None:
+        """Speak what another process had cut the reply into, from where its listeners are.
+
+        `first`: who speaks where nobody is named.
+        """
+        ends = [end for _, end in self._left.stretches(first)]
+        for number, (text, fence, speaker) in enumerate(self._left.sentences):
+            character, stretch = self._left.speakers.get(speaker, first), bisect_right(ends, number)
+            sentence = Sentence(number, text, character, stretch, fence, is_inherited=True)
             self.sentences.append(sentence)
             self._emit_state(sentence, "queued")
             if number < self.position[0]:
@@ -160,8 +168,10 @@ class Speech:
 
     def record(self) -> dict[str, str]:
         """Every sentence so far, for whoever may have to go on with this turn."""
-        records = [sentence_record(sentence.number, sentence.text, sentence.fence) for sentence in self.sentences]
-        return {name: text for record in records for name, text in record.items()}
+        return {name: text for sentence in self.sentences for name, text in self._record(sentence).items()}
+
+    def _record(self, sentence: Sentence) -> dict[str, str]:
+        return sentence_record(sentence.number, sentence.text, sentence.fence, sentence.character.id)
 
     def keep(self, record: dict[str, str]) -> asyncio.Task[None]:
         """Have something written down for whoever may have to go on with this turn."""
@@ -225,15 +235,18 @@ class Speech:
             self._end(sentence, "done")
 
     def _job(self, sentence: Sentence, text: str) -> SpeechJob:
+        bill, character = self._stage.playbill, sentence.character
         return SpeechJob(
             session=self._stage.id,
             turn=self._turn,
             sentence=sentence.number,
             attempt=1,
             text=text,
-            voice=self._character.voice,
-            character=self._character.name,
+            voice=bill.voice_of(character),
+            character=character.name,
             inbox=self._parts.dispatcher.inbox_key,
+            speaker=character.id,
+            context=bill.context_of(character),
         )
 
     async def _end_unspoken(self, sentence: Sentence) -> None:
@@ -265,7 +278,7 @@ class Speech:
                 turn=self._turn,
                 sentence=sentence.number,
                 text=sentence.text,
-                character=self._character.name,
+                character=sentence.character.name,
                 state=state,
                 attempt=attempt,
                 duration_ms=sentence.duration_ms if state == "done" else None,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from api.admission import Admission
 from api.characters import Cast
+from api.ensemble.playbill import Playbill
 from api.events import ServerMessage
 from api.inbox import Inbox
 from api.streams import Streams
@@ -19,6 +20,8 @@ class Stage(Protocol):
     """Where a turn is heard and seen: its session."""
 
     id: str
+    playbill: Playbill
+    """Who takes part, and how it is set now."""
 
     def emit(self, message: ServerMessage) -> None:
         """To everybody, and mirrored."""

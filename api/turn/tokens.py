@@ -13,8 +13,8 @@ import httpx2
 import openai
 from openai import AsyncOpenAI
 
-from api.errors import ModelCut, ModelError, ModelRefused, ModelStalled, ModelUnreachable
-from api.settings import Llm, Settings
+from api.errors import ModelCut, ModelError, ModelRefused, ModelStalled, ModelUnknown, ModelUnreachable
+from api.settings import Llm, Settings, choosable_models
 from api.turn.timing import FIRST_TOKEN
 
 log = logging.getLogger(__name__)
@@ -28,11 +28,14 @@ class Model(Protocol):
 
     name: str
 
-    def reply(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
-        """Yield the reply's tokens. Closing the iterator ends the request.
+    def reply(self, messages: list[dict[str, str]], model: str = "") -> AsyncGenerator[str]:
+        """Yield the reply's tokens; `model`: another one than usual. Closing the iterator ends the request.
 
         Raises: ModelError.
         """
+
+    def check(self, model: str) -> None:
+        """Raises: ModelUnknown, where a session may not choose that one."""
 
 
 class OpenAIModel:
@@ -40,6 +43,7 @@ class OpenAIModel:
 
     def __init__(self, llm: Llm, settings: Settings) -> None:
         self.name = llm.model
+        self._choice = choosable_models(llm, settings)
         self._first_token_s = settings.llm_first_token_s
         self._stall_s = settings.llm_stall_s
         self._client = AsyncOpenAI(
@@ -49,12 +53,17 @@ class OpenAIModel:
             timeout=httpx2.Timeout(self._first_token_s, connect=5.0),
         )
 
-    async def reply(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+    def check(self, model: str) -> None:
+        """Raises: ModelUnknown, where a session may not choose that one."""
+        if model and self._choice is not None and model not in self._choice:
+            raise ModelUnknown(f"This server talks with {', '.join(self._choice)}.")
+
+    async def reply(self, messages: list[dict[str, str]], model: str = "") -> AsyncGenerator[str]:
         """Yield tokens; one retry as long as nothing was said, none after."""
         spoke = False
         for is_last_try in (False, True):
             try:
-                async with aclosing(self._stream(messages)) as tokens:
+                async with aclosing(self._stream(messages, model or self.name)) as tokens:
                     async for token in tokens:
                         spoke = True
                         yield token
@@ -69,7 +78,7 @@ class OpenAIModel:
         """Give the connections back."""
         await self._client.close()
 
-    async def _stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+    async def _stream(self, messages: list[dict[str, str]], model: str) -> AsyncGenerator[str]:
         asked_at = time.monotonic()
         deadline = asked_at + self._first_token_s
         has_spoken = finished = False
@@ -78,7 +87,7 @@ class OpenAIModel:
                 # As a body of its own the conversation is sent as it is; as an argument the client would walk
                 # through every message of it first, for milliseconds, while all other conversations wait.
                 stream: Any = await self._client.chat.completions.create(
-                    model=self.name, messages=[], stream=True, extra_body={"messages": messages}
+                    model=model, messages=[], stream=True, extra_body={"messages": messages}
                 )
             async with stream:
                 chunks = aiter(stream)

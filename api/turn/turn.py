@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Literal
 
 from api.characters import Character
+from api.ensemble.dialogue import Dialogue
+from api.ensemble.stretch import Stretch
 from api.errors import ConversationError, ModelError, ReplyTooLong, ServerRestarted, error_of_code
 from api.events import FinalTranscript, LlmResponse, LlmStatus, Status, TurnState, error_message
 from api.history import Spoken
-from api.turn.record import REASON, Left, reply_record
+from api.turn.record import REASON, Left, end_record, said_record, speakers_record, stretches_record
 from api.turn.replay import Position
 from api.turn.sentences import SentenceBuffer
 from api.turn.speech import AHEAD_S, Speech
@@ -41,16 +44,17 @@ class Turn:
         stage: Stage,
         number: int,
         utterance: Utterance,
-        character: Character,
+        dialogue: Dialogue,
         left: Left | None = None,
         ahead_s: float = AHEAD_S,
     ) -> None:
         """`left` is what a process that is gone has left of this turn."""
         self.number = number
         self.utterance = utterance
-        self.character = character
-        self.text = ""
-        """The reply so far, as the model wrote it; whole once the model has ended."""
+        self.character = dialogue.first
+        """Who was asked first."""
+        self.stretches: list[Stretch] = []
+        """The reply so far, speaker by speaker, as the model wrote it; whole once the model has ended."""
         self.is_over = False
         self.replied = asyncio.Event()
         """Set when the language model has ended: every sentence is known."""
@@ -58,20 +62,26 @@ class Turn:
         """Runs this turn; set by the session, who cancels it."""
         self._parts = parts
         self._stage = stage
+        self._dialogue = dialogue
         self._left = left
         self._failure = ""
-        self._speech = Speech(parts, stage, number, character, left or Left(), ahead_s)
+        self._buffer = SentenceBuffer()
+        self._ends: list[int] = []
+        """How many sentences there were at the end of each stretch that has ended."""
+        self._room = MAX_REPLY_CHARS
+        self._speech = Speech(parts, stage, number, left or Left(), ahead_s)
 
-    async def run(self, prompt: list[dict[str, str]]) -> Reason:
+    async def run(self) -> Reason:
         """Answer; returns why the turn ended. `turn{ended}` is left to the session."""
-        await self._speech.save({"state": "running"})
+        await self._speech.save(self._head())
         if self.is_over:
             return "interrupted"
-        failure = self._go_on(self._left) if self._left else await self._read_reply(prompt)
+        failure = self._go_on(self._left) if self._left else await self._read_replies()
         if self.is_over:
             return "interrupted"  # a cancel that got lost on its way here; everything has been said
         self.replied.set()
         self._failure = failure.code if failure else ""
+        self._ends[len(self.stretches) - 1 :] = [len(self._speech.sentences)]
         # Before it is told: what listeners have as the whole reply must not be half a one to another process.
         await asyncio.wait({self._speech.keep(self.record())}, timeout=KEEP_S)
         if self.is_over:
@@ -84,9 +94,13 @@ class Turn:
         return reason
 
     def record(self) -> dict[str, str]:
-        """What another process needs to go on: each sentence, and the reply once it is whole."""
-        reply = reply_record(self.text, self._failure) if self.replied.is_set() else {}
-        return self._speech.record() | reply
+        """What another process needs to go on: each sentence, each stretch that has ended, and whether all have."""
+        end = end_record(self._failure) if self.replied.is_set() else {}
+        return self._head() | self._speech.record() | self._ended() | end
+
+    def said(self) -> list[tuple[str, str]]:
+        """Name of the speaker and text of each stretch."""
+        return [(stretch.character.name, stretch.text) for stretch in self.stretches if not stretch.is_empty]
 
     async def leave(self) -> None:
         """Say and write nothing more, and leave all that is there to another process."""
@@ -105,7 +119,7 @@ class Turn:
         self.is_over = True
         if self._left and not self._speech.sentences:
             # Before it could begin: what the process before has announced has to end all the same.
-            self._speech.go_on()
+            self._go_on(self._left)
         self.replied.set()
         return self._speech.cancel(reason)
 
@@ -116,8 +130,8 @@ class Turn:
     def spoken_sentences(self) -> list[Spoken]:
         """Each sentence and its length, for what was heard of it."""
         return [
-            Spoken(sentence.text, sentence.duration_ms, sentence.feed.restart_ms if sentence.feed else 0)
-            for sentence in self._speech.sentences
+            Spoken(one.text, one.duration_ms, one.feed.restart_ms if one.feed else 0, one.stretch)
+            for one in self._speech.sentences
         ]
 
     def opened_streams(self) -> list[str]:
@@ -137,49 +151,117 @@ class Turn:
         self._stage.emit(LlmStatus(turn=self.number))
         self._stage.emit(Status(status="thinking"))
 
-    async def _read_reply(self, prompt: list[dict[str, str]]) -> ModelError | None:
-        """Token by token; returns what went wrong with the model. What was said until then is spoken."""
-        buffer = SentenceBuffer()
+    async def _read_replies(self) -> ModelError | None:
+        """One speaker after the other; returns what went wrong with the model. What was said until then is spoken."""
         self._speech.prepare()
+        speaker: Character | None = self.character
+        asked = 0
+        while speaker:
+            asked += 1
+            failure = await self._read_reply(speaker)
+            if failure or self.is_over or self.stretches[-1].is_empty:
+                return failure
+            if speaker := self._dialogue.next(self.stretches, asked):
+                await self._end_stretch()
+        return None
+
+    async def _read_reply(self, speaker: Character) -> ModelError | None:
+        """Token by token."""
+        prompt, splitter = self._dialogue.prompt(speaker, self.stretches), self._dialogue.splitter(speaker)
         failure: ModelError | None = None
-        room = MAX_REPLY_CHARS
+        self._begin_stretch(speaker)
         try:
-            async with aclosing(self._parts.model.reply(prompt)) as tokens:
+            async with aclosing(self._parts.model.reply(prompt, self._dialogue.model)) as tokens:
                 async for token in with_pauses(tokens, IDLE_FLUSH_S):
                     if self.is_over:
                         return None
                     if token is None:
-                        self._speech.add(buffer.idle())
+                        self._cut(self._buffer.idle())
                         continue
-                    self._say(token[:room])
-                    self._speech.add(buffer.push(token[:room]))
-                    room -= len(token)
-                    if room <= 0:
+                    text = token[: self._room]
+                    await self._take(splitter.push(text) if splitter else [(None, text)])
+                    self._room -= len(token)
+                    if self._room <= 0:
                         raise ReplyTooLong
         except ModelError as error:
             log.warning("turn %d: %s", self.number, error.text)
             failure = error
         if not self.is_over:  # closing the model's line may fail too, after a cancel
-            self._speech.add(buffer.flush())
+            await self._take(splitter.flush() if splitter else [])
+        if not self.is_over:
+            self._cut(self._buffer.flush())
         return failure
+
+    async def _take(self, pieces: Sequence[tuple[int | None, str]]) -> None:
+        """Text of the reply, and whose it is by place in the cast; None: of who speaks."""
+        for place, text in pieces:
+            speaker = self.stretches[-1].character if place is None else self._dialogue.cast[place]
+            if speaker.id != self.stretches[-1].character.id:
+                self._cut(self._buffer.flush())
+                await self._end_stretch()
+                self._begin_stretch(speaker)
+            if self.is_over:
+                return
+            self._say(text)
+            self._cut(self._buffer.push(text))
+
+    def _cut(self, sentences: list[str]) -> None:
+        self._speech.add(sentences, self.stretches[-1].character, len(self.stretches) - 1)
+
+    def _begin_stretch(self, speaker: Character) -> None:
+        self.stretches.append(Stretch(speaker))
+        # Who listens already is not in a hurry for half a sentence.
+        self._buffer = SentenceBuffer(first_clause=not self._speech.sentences)
+
+    async def _end_stretch(self) -> None:
+        """Somebody else speaks; of who has said nothing nothing is left."""
+        if self.stretches[-1].is_empty:
+            self.stretches.pop()
+            return
+        self._ends.append(len(self._speech.sentences))
+        await asyncio.wait({self._speech.keep(self._ended())}, timeout=KEEP_S)
+        if not self.is_over:
+            self._tell_whole(self.stretches[-1])
+
+    def _head(self) -> dict[str, str]:
+        """That it runs, and who speaks in it."""
+        said = said_record(self.utterance, self.character, is_patient=True)
+        speakers = speakers_record(self._dialogue.cast) if len(self._dialogue.cast) > 1 else {}
+        return {"state": "running", "said": said} | speakers
+
+    def _ended(self) -> dict[str, str]:
+        return stretches_record(list(zip(self.stretches, self._ends, strict=False)))
 
     def _go_on(self, left: Left) -> ConversationError | None:
         """Where another process stopped; returns what went wrong with the reply there."""
-        self.text = left.reply if left.reply is not None else " ".join(text for text, _ in left.texts)
-        self._speech.go_on()
-        if left.reply is None:
+        self.stretches = [stretch for stretch, _ in left.stretches(self.character)] or [Stretch(self.character)]
+        self._ends = [end for _, end in left.stretches(self.character)]
+        for stretch in self.stretches[: left.told()]:
+            stretch.is_told = True
+        self._speech.go_on(self.character)
+        if not left.is_whole:
             return ServerRestarted()
         return error_of_code(left.failure, "") if left.failure else None
 
     def _tell_reply(self, failure: ConversationError | None, left: Left) -> None:
         if failure and not left.has_said("error", code=failure.code):
             self._stage.emit(error_message(failure, self.number))
-        if not left.has_said("llm_response", is_complete=True):
-            self._say(is_complete=True)
+        for stretch in self.stretches:
+            if not stretch.is_told and (not stretch.is_empty or len(self.stretches) == 1):
+                self._tell_whole(stretch)
 
-    def _say(self, token: str = "", *, is_complete: bool = False) -> None:
-        self.text += token
-        content = self.text if is_complete else token
-        self._stage.emit(
-            LlmResponse(turn=self.number, content=content, is_complete=is_complete, character=self.character.name)
-        )
+    def _tell_whole(self, stretch: Stretch) -> None:
+        stretch.is_told = True
+        self._emit_text(stretch, stretch.text, is_complete=True)
+
+    def _say(self, token: str) -> None:
+        """Of a speaker who has said nothing yet nothing is told: perhaps somebody else speaks."""
+        stretch = self.stretches[-1]
+        said = "" if stretch.is_empty else stretch.text
+        stretch.text += token
+        if not stretch.is_empty:
+            self._emit_text(stretch, stretch.text[len(said) :], is_complete=False)
+
+    def _emit_text(self, stretch: Stretch, content: str, *, is_complete: bool) -> None:
+        name = stretch.character.name
+        self._stage.emit(LlmResponse(turn=self.number, content=content, is_complete=is_complete, character=name))

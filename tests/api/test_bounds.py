@@ -139,7 +139,7 @@ def test_a_history_is_bounded_in_characters_and_keeps_the_newest() -> None:
     history = History()
     for turn in range(300):
         history.add_user(turn, "x" * 4000)
-        history.set_reply(turn, f"{turn}" + "y" * 20_000, "Ava")
+        history.set_reply(turn, ("Ava", f"{turn}" + "y" * 20_000))
         assert sum(len(said.text) for said in history.messages) <= keys.HISTORY_CHARS
     assert history.messages[-1].text.startswith("299")
     history.add_user(300, "z" * 2 * keys.HISTORY_CHARS)

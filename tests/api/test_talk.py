@@ -71,7 +71,7 @@ def test_a_prompt_is_the_persona_and_as_much_of_the_end_as_fits_in_tokens(word: 
     history = History()
     for turn in range(100):
         history.add_user(turn, f"question {turn} " + word * 400)
-        history.set_reply(turn, f"answer {turn}", "Ava")
+        history.set_reply(turn, ("Ava", f"answer {turn}"))
     prompt = history.prompt("You are Ava.")
     assert prompt[0] == {"role": "system", "content": "You are Ava."}
     assert prompt[-1]["content"] == "answer 99"
@@ -90,10 +90,10 @@ def test_a_last_message_is_told_however_long_it_is() -> None:
 def test_a_reply_that_is_cut_later_replaces_itself_and_nothing_heard_leaves_no_trace() -> None:
     history = History()
     history.add_user(0, "hello")
-    history.set_reply(0, "A long answer.", "Ava")
-    history.set_reply(0, "A long", "Ava")
+    history.set_reply(0, ("Ava", "A long answer."))
+    history.set_reply(0, ("Ava", "A long"))
     assert [said.text for said in history.messages] == ["hello", "A long"]
-    history.set_reply(0, "", "Ava")
+    history.set_reply(0, ("Ava", ""))
     assert [said.text for said in history.messages] == ["hello"]
 
 
