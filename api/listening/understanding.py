@@ -89,10 +89,10 @@ class Understanding:
             self._ask_final(saying)
         elif silence_ms < PAUSE_MS:
             self._ask_partial(saying)
-        if event == "paused" and self._turn_end.model and not self._waits_for_button:
+        if event == "paused" and self._turn_end.model and not self.waits_for_button:
             self.run(self._ask_tone(saying, self._turn_end.model, saying.last(KEPT_S)))
         self._judge(saying)
-        if saying is self.current and not self._waits_for_button and silence_ms >= self._turn_end.longest_ms:
+        if saying is self.current and not self.waits_for_button and silence_ms >= self._turn_end.longest_ms:
             # Whatever its words will be, once a slow recognizer has them: who speaks now says something else.
             self.complete()
 

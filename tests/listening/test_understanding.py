@@ -60,7 +60,6 @@ class Scene:
             self.line,  # type: ignore[arg-type]
             Language(language),
             TurnEnd(turn_model),
-            waits_for_button=False,
         )
         self.ear = Ear(model, self.understanding, RATE)
         # A minute in one.
