@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from playwright.async_api import Page, WebSocketRoute
@@ -19,6 +20,8 @@ class Between:
         self.said: list[dict[str, Any]] = []
         self.told: list[dict[str, Any]] = []
         self.sockets = 0
+        self.answers: dict[str, Callable[[], None]] = {}
+        """What to do, at once, in place of the server when the page says something of that type."""
         self._route: WebSocketRoute | None = None
 
     async def stand(self, page: Page) -> None:
@@ -35,6 +38,9 @@ class Between:
                 self.frames.append((time.monotonic(), data))
             else:
                 self.said.append(json.loads(data))
+                if answer := self.answers.get(self.said[-1]["type"]):
+                    answer()
+                    return
             # A server without ears closes the line on whoever goes on speaking to it.
             if isinstance(data, str) or not self.lends_ears:
                 server.send(data)

@@ -241,6 +241,19 @@ test('a voice that has paused and is stopped is silent at once, and what was hea
   assert.deepEqual(told('stopped'), [{ type: 'stopped', turn: 0, sentence: 0, samples: 6400, isPaused: true }]);
 });
 
+test('the underruns of a reply that was cut are not those of the next one', async () => {
+  const { say, play, told } = await newPlayer();
+  sentenceChunks(0, 0, 0, 24000).slice(0, 4).forEach(say);
+  play(24000);
+  assert.equal(told('underrun').length, 1);
+  say({ type: 'stop', turn: 0 });
+  play(1280);
+  sentenceChunks(1, 0, 0, 4800).forEach(say);
+  say({ type: 'end', turn: 1 });
+  play(9600);
+  assert.deepEqual(told('drained'), [{ type: 'drained', turn: 1, underruns: 0, pauses: 0 }]);
+});
+
 test('a pause ends with its reply: the next one is heard', async () => {
   for (const last of [{ type: 'stop', turn: 0 }, { type: 'reset' }]) {
     const { say, play } = await newPlayer();

@@ -69,6 +69,6 @@ export function turnToLine(turn) {
   const parts = [`${sentences.length} ${sentences.length === 1 ? 'sentence' : 'sentences'}`];
   if (seconds) parts.push(msToWords(seconds));
   if (turn.firstSoundMs !== null) parts.push(`first sound ${Math.round(turn.firstSoundMs)} ms`);
-  if (turn.isHeard) parts.push(`${turn.underruns} ${turn.underruns === 1 ? 'underrun' : 'underruns'}`);
+  if (turn.isHeard || turn.underruns) parts.push(`${turn.underruns} ${turn.underruns === 1 ? 'underrun' : 'underruns'}`);
   return { toCome, line: parts.join(', ') };
 }

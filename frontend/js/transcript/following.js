@@ -11,13 +11,16 @@ const jump = document.getElementById('jump');
 
 let isFollowing = true;
 let expectedTop = 0;
+let knownHeights = '';
+let spoken = null;
 
 /** place: the element that is spoken, or null. */
 export function follow(place) {
+  spoken = place?.isConnected ? place : null;
   jump.hidden = isFollowing;
-  if (!isFollowing) return;
-  if (place?.isConnected) scrollToPlace(place);
-  else scrollTranscript(transcript.scrollHeight - transcript.clientHeight);
+  if (isFollowing && spoken) scrollToPlace(spoken);
+  else if (isFollowing) transcript.scrollTop = transcript.scrollHeight;
+  noteTop();
 }
 
 /** Who says something wants to see what comes of it. */
@@ -30,10 +33,10 @@ export function showPlace(place) {
   place.classList.add('shown');
   setTimeout(() => place.classList.remove('shown'), SHOWN_MS);
   if (transcript.scrollHeight <= transcript.clientHeight) return;
-  isFollowing = false;
   place.scrollIntoView({ block: 'center' });
-  expectedTop = transcript.scrollTop;
-  jump.hidden = false;
+  noteTop();
+  isFollowing = isAtTalk();
+  jump.hidden = isFollowing;
 }
 
 function scrollToPlace(place) {
@@ -41,19 +44,34 @@ function scrollToPlace(place) {
   const box = place.getBoundingClientRect();
   const below = box.bottom + MARGIN_PX - frame.bottom;
   const above = box.top - MARGIN_PX - frame.top;
-  if (below > 0) scrollTranscript(transcript.scrollTop + Math.min(below, above));
-  else if (above < 0) scrollTranscript(transcript.scrollTop + above);
+  if (below > 0) transcript.scrollTop += Math.min(below, above);
+  else if (above < 0) transcript.scrollTop += above;
 }
 
-function scrollTranscript(top) {
-  transcript.scrollTop = top;
+function noteTop() {
   expectedTop = transcript.scrollTop;
+  knownHeights = heights();
 }
 
+function heights() {
+  return `${transcript.scrollHeight} ${transcript.clientHeight}`;
+}
+
+/** Whoever reads ahead of the voice, or back, is not where the talk is. */
+function isAtTalk() {
+  if (!spoken?.isConnected) return transcript.scrollHeight - transcript.clientHeight - transcript.scrollTop < NEAR_END_PX;
+  const frame = transcript.getBoundingClientRect();
+  const box = spoken.getBoundingClientRect();
+  return box.top < frame.bottom && box.bottom > frame.top;
+}
+
+/** A browser scrolls too, when the box below shrinks while words are added: that is no wish of the person. */
 function onScroll() {
   if (Math.abs(transcript.scrollTop - expectedTop) < 2) return;
-  expectedTop = transcript.scrollTop;
-  isFollowing = transcript.scrollHeight - transcript.clientHeight - transcript.scrollTop < NEAR_END_PX;
+  const isByPerson = heights() === knownHeights;
+  noteTop();
+  if (isByPerson) isFollowing = isAtTalk();
+  else if (isFollowing) document.dispatchEvent(new CustomEvent('follow_wanted'));
   jump.hidden = isFollowing;
 }
 

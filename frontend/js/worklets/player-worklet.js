@@ -104,7 +104,13 @@ function finishStop() {
   dropTurns(stoppingTurn);
   post({ type: 'stopped', turn: stoppingTurn, sentence: place ? place.sentence : null, samples: place ? place.samples : 0, isPaused });
   isPaused = false;
-  if (place) heard = null;
+  if (place) forgetHeard();
+}
+
+/** The next turn begins with nothing heard and nothing gone wrong. */
+function forgetHeard() {
+  heard = null;
+  underruns = pauses = 0;
 }
 
 function dropTurns(turn) {
@@ -122,7 +128,7 @@ function dropTurns(turn) {
 function forgetAll() {
   dropTurns(Infinity);
   cancelledTurn = stoppingTurn = -1;
-  heard = null;
+  forgetHeard();
   isPaused = false;
   mode = 'waiting';
 }
@@ -241,8 +247,7 @@ function endTurn() {
   dequeue();
   leaveSentence(false);
   post({ type: 'drained', turn, underruns, pauses });
-  underruns = pauses = 0;
-  heard = null;
+  forgetHeard();
   lastValue = 0;
   mode = 'waiting';
 }
