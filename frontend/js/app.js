@@ -112,6 +112,7 @@ function listen() {
   on('barge_in_changed', settle);
   on('again_changed', settle);
   on('audio_running', settle);
+  on('audio_blocked', settle);
   on('text_given', onTextGiven);
   on('ask_again', onAskAgain);
   on('anew_wanted', onAnewWanted);

@@ -226,3 +226,58 @@ async def test_an_engine_slower_than_speech_is_said_and_waited_for(page: Page, s
     between.tell(type="turn", turn=0, state="ended", reason="complete")
     await expect(page.locator("#queue-holding")).to_be_visible()
     await expect(page.locator("#queue-holding")).to_contain_text("slower than real time")
+
+
+async def test_what_is_told_covers_no_words_on_a_phone_and_is_seen_above_a_dialog(page: Page, stack: Stack) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await open_page(page, stack)
+    for number in range(2):
+        await say(page, f"REFUSE {number}")
+        await expect(page.locator("#transcript .failure")).to_have_count(number + 1)
+    await say(page, "x" * 5000)
+    toast = page.locator("[data-code=text_too_long]")
+    await expect(toast).to_be_visible()
+    box, log = await toast.bounding_box(), await page.locator("#transcript").bounding_box()
+    assert box and log and box["y"] >= log["y"] + log["height"]
+    await page.click("#settings-button")
+    await page.evaluate("() => { AudioContext.prototype.setSinkId = async () => { throw new Error('gone'); }; }")
+    await page.evaluate("document.querySelector('[name=speaker]').append(new Option('Gone', 'gone'))")
+    await page.select_option("[name=speaker]", "gone")
+    await page.click("#settings-dialog [data-code=speaker_gone] button")
+    await page.keyboard.press("Escape")
+    await page.click("[data-code=text_too_long] button")
+    await expect(page.locator(".toast")).to_have_count(0)
+
+
+async def test_gaps_in_the_sound_are_counted_and_shown(page: Page, stack: Stack) -> None:
+    between = Between()
+    await between.stand(page)
+    await open_page(page, stack)
+    await page.click("#state-word")
+    between.answers["chat"] = lambda: between.tell(type="turn", turn=0, state="started", character="Ava")
+    await say(page, "Well?")
+    between.tell(type="sentence", turn=0, sentence=0, text="Slow.", character="Ava", state="speaking")
+    for part in range(3):
+        between.send(struct.pack("<IIIHBB", 0, 0, part, 1, int(part == 2), 1) + counter_pcm("x" * 20))
+        if part < 2:
+            await expect(page.locator("#underruns")).to_have_text(f", {part + 1} underrun{'s' * part}")
+    between.tell(type="turn", turn=0, state="ended", reason="complete")
+    await expect(page.locator("#queue-list .turn-state")).to_have_text("2 underruns")
+
+
+async def test_sound_that_the_system_takes_away_waits_and_goes_on(page: Page, stack: Stack) -> None:
+    await page.add_init_script(
+        "const Real = AudioContext; globalThis.AudioContext = new Proxy(Real, {"
+        " construct: (made, given) => (globalThis.testContext = Reflect.construct(made, given)) });"
+    )
+    await open_page(page, stack, "?tap=1")
+    await say(page, "SAY " + " ".join(FIVE[:3]))
+    await expect(jobs(page).nth(1)).to_have_attribute("data-status", "playing")
+    await page.evaluate("testContext.suspend()")
+    await expect(page.locator("#state-word")).to_contain_text("Sound is off")
+    await expect(page.locator("[data-code=sound_blocked]")).to_be_visible()
+    await page.click("#meter")
+    await expect(page.locator("#state-word")).to_have_text("Ava is speaking")
+    await expect(page.locator("[data-code=sound_blocked]")).to_have_count(0)
+    await state(page, "idle")
+    assert await heard(page) == b"".join(counter_pcm(text) for text in FIVE[:3])

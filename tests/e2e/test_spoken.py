@@ -84,6 +84,8 @@ async def test_what_is_said_is_read_answered_aloud_and_listened_to_again(
         assert len(again) == 1, "it rested while the reply was heard, and only then"
         assert struct.unpack_from("<II", between.frames[again[0]][1])[1] & FIRST
         await expect(page.locator(".user")).to_have_count(1)
+        await page.click("#latency-details summary")
+        await expect(page.locator("#latency-rows")).to_contain_text("Your words understood")
     assert complaints.unexpected == []
 
 

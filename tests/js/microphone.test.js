@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { energyOf, isSilent } from '../../frontend/js/sound/loudness.js';
+import { energyOf, followVoice, isSilent, newVoice } from '../../frontend/js/sound/loudness.js';
 import { newResampler, resample } from '../../frontend/js/sound/resample.js';
 import { packMicFrame, startMessage, stopMessage } from '../../frontend/js/wire/protocol.js';
 import { isGateOpen, STATES } from '../../frontend/js/talk/states.js';
@@ -82,4 +82,16 @@ test('a worklet at another rate posts the same frames', async () => {
   hear(sine(440, 48000, 128 * 80));
   assert.ok(posts.length >= 10);
   assert.ok(posts.every(({ samples }) => samples.length === 480));
+});
+
+test('the end of a voice is its own last sound, not that of the room behind it', () => {
+  let voice = newVoice();
+  const hear = (rms, from, to) => { for (let ms = from; ms < to; ms += 20) voice = followVoice(voice, rms, ms); };
+  hear(0.0005, 0, 200);
+  assert.equal(voice.atMs, null);
+  hear(0.2, 200, 1000);
+  hear(0.01, 1000, 2600);
+  assert.equal(voice.atMs, 980);
+  hear(0.2, 2600, 2700);
+  assert.equal(voice.atMs, 2680);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { jobDetails, jobNote, shareHeard, shareMade, turnToLine } from '../../frontend/js/queue/job-words.js';
+import { jobDetails, jobNote, shareHeard, shareMade, turnStateWords, turnToLine } from '../../frontend/js/queue/job-words.js';
 import { firstSoundMs, mark, newStopwatch, stopwatchRows } from '../../frontend/js/talk/stopwatch.js';
 import { talkToJson, talkToText } from '../../frontend/js/talk/talk-file.js';
 
@@ -36,6 +36,14 @@ test('a turn fits into one line', () => {
   const turn = { sentences: new Map([[0, sentence({ status: 'played', durationMs: 1400 })], [1, sentence({ status: 'ready', durationMs: 1000 })]]), firstSoundMs: 216.7, isHeard: true, underruns: 1 };
   assert.deepEqual(turnToLine(turn), { toCome: 1, line: '2 sentences, 2.4 s, first sound 217 ms, 1 underrun' });
   assert.equal(turnToLine({ sentences: new Map([[0, sentence({})]]), firstSoundMs: null, isHeard: false, underruns: 0 }).line, '1 sentence');
+});
+
+test('what went wrong in a turn is said where it stands', () => {
+  const turn = { sentences: new Map([[0, sentence({ status: 'failed' })]]), isCut: false, underruns: 0 };
+  assert.equal(turnStateWords(turn), 'with a failure');
+  assert.equal(turnStateWords({ ...turn, isCut: true, underruns: 2 }), 'cut, 2 underruns');
+  assert.equal(turnStateWords({ ...turn, sentences: new Map(), underruns: 1 }), '1 underrun');
+  assert.equal(turnStateWords({ ...turn, sentences: new Map() }), '');
 });
 
 test('of each step only the first time counts', () => {

@@ -6,6 +6,7 @@ const TOAST_MS = 8000;
 const MOST_TOASTS = 3;
 
 const toasts = document.getElementById('toasts');
+const controls = document.getElementById('controls');
 const banner = document.getElementById('banner');
 const notice = document.getElementById('notice');
 const noticeText = document.getElementById('notice-text');
@@ -31,8 +32,18 @@ export function showToast(text, { code = '', isError = false, action = null } = 
   toast.append(button('Close', close));
   while (toasts.childElementCount >= MOST_TOASTS) toasts.firstElementChild.remove();
   toasts.append(toast);
+  placeToasts();
   if (!action) setTimeout(close, TOAST_MS);
   return close;
+}
+
+/** An open dialog covers the page, and nothing behind it can be pressed or is read aloud. */
+function placeToasts() {
+  const dialog = [...document.querySelectorAll('dialog[open]')].at(-1);
+  const isThere = dialog ? toasts.parentElement === dialog : toasts.nextElementSibling === controls;
+  if (isThere) return;
+  if (dialog) dialog.append(toasts);
+  else controls.before(toasts);
 }
 
 function textElement(name, text) {
@@ -93,5 +104,6 @@ function onAccessCancel() {
 /** On a narrow screen a long remark shows its beginning. */
 noticeText.addEventListener('click', () => notice.classList.toggle('open'));
 noticeClose.addEventListener('click', onNoticeClose);
+document.addEventListener('close', placeToasts, true);
 accessForm.addEventListener('submit', onAccessSubmit);
 accessDialog.addEventListener('cancel', onAccessCancel);

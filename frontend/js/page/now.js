@@ -4,6 +4,7 @@
  */
 import { splitAtVoice } from '../talk/captions.js';
 import { stateToWords } from '../talk/states.js';
+import { underrunsToWords } from '../queue/job-words.js';
 import { settings } from './settings.js';
 
 const ANNOUNCE_AFTER_MS = 250;
@@ -19,6 +20,7 @@ const captionSaid = document.getElementById('caption-said');
 const captionRest = document.getElementById('caption-rest');
 const latency = document.getElementById('latency-details');
 const firstSound = document.getElementById('first-sound');
+const underrunWords = document.getElementById('underruns');
 const latencyRows = document.getElementById('latency-rows');
 
 let announceTimer = 0;
@@ -30,7 +32,7 @@ export function renderState(state, words) {
   stateIcon.setAttribute('href', `#icon-${iconFor(state, isMuted, words.isHeld)}`);
   meter.classList.toggle('muted-sound', isMuted);
   stateWord.textContent = stateToWords(state, words);
-  if (state !== 'speaking' || words.isHeld) renderLevel(0);
+  if (state !== 'speaking' || words.isHeld || isMuted) renderLevel(0);
   clearTimeout(announceTimer);
   announceTimer = setTimeout(announceState, ANNOUNCE_AFTER_MS);
 }
@@ -67,11 +69,12 @@ export function renderCaption(text, heardMs, durationMs) {
   caption.scrollTop = captionRest.offsetTop - caption.clientHeight / 2;
 }
 
-/** ms null: nothing has sounded yet. rows: [[what, how much]]. */
-export function renderLatencyDetails(ms, rows) {
+/** ms null: nothing has sounded yet. rows: [[what, how much]]. underruns: gaps inside a sentence; none need no word. */
+export function renderLatencyDetails(ms, rows, underruns) {
   latency.hidden = ms === null;
   if (ms === null) return;
   firstSound.textContent = `${Math.round(ms)} ms`;
+  underrunWords.textContent = underruns ? `, ${underrunsToWords(underruns)}` : '';
   latencyRows.replaceChildren(...rows.flatMap(([what, howMuch]) => [termElement('dt', what), termElement('dd', howMuch)]));
 }
 
@@ -81,9 +84,13 @@ function termElement(name, text) {
   return element;
 }
 
-/** On a phone the picture is the biggest button there is. Nothing is lost without it: the button says it in words. */
+/**
+ * On a phone the picture is the biggest button there is. Nothing is lost without it: the button says it in words.
+ * While the sound is off, any touch means to hear it.
+ */
 function onMeterClick() {
-  if (document.body.dataset.state === 'speaking') document.dispatchEvent(new CustomEvent('interrupt_wanted'));
+  const isHeard = !meter.classList.contains('muted-sound');
+  if (isHeard && document.body.dataset.state === 'speaking') document.dispatchEvent(new CustomEvent('interrupt_wanted'));
 }
 
 function onMicLevel({ detail }) {

@@ -61,6 +61,16 @@ export function shareMade({ status, text, madeMs, durationMs }) {
   return guessMs ? Math.min(1, madeMs / guessMs) : 0;
 }
 
+export function underrunsToWords(count) {
+  return `${count} ${count === 1 ? 'underrun' : 'underruns'}`;
+}
+
+/** What there is to say of a turn that has nothing to come. */
+export function turnStateWords({ isCut, underruns, sentences }) {
+  const hasFailed = [...sentences.values()].some(({ status }) => status === 'failed');
+  return joined(isCut ? 'cut' : hasFailed ? 'with a failure' : '', underruns ? underrunsToWords(underruns) : '');
+}
+
 /** A turn in one line. */
 export function turnToLine(turn) {
   const sentences = [...turn.sentences.values()];
@@ -69,6 +79,6 @@ export function turnToLine(turn) {
   const parts = [`${sentences.length} ${sentences.length === 1 ? 'sentence' : 'sentences'}`];
   if (seconds) parts.push(msToWords(seconds));
   if (turn.firstSoundMs !== null) parts.push(`first sound ${Math.round(turn.firstSoundMs)} ms`);
-  if (turn.isHeard || turn.underruns) parts.push(`${turn.underruns} ${turn.underruns === 1 ? 'underrun' : 'underruns'}`);
+  if (turn.isHeard || turn.underruns) parts.push(underrunsToWords(turn.underruns));
   return { toCome, line: parts.join(', ') };
 }

@@ -3,7 +3,7 @@
  * Knows nothing of the wire or of sound: it is given turns and sentences and shows them.
  */
 import { element } from '../transcript/bubbles.js';
-import { turnToLine } from './job-words.js';
+import { turnStateWords, turnToLine } from './job-words.js';
 import { makeJob, paintJob } from './job.js';
 
 const TURNS_OPEN = 3;
@@ -56,13 +56,8 @@ export function renderTurnHead(turn) {
   const { toCome, line } = turnToLine(turn);
   group.toCome = toCome;
   group.line.textContent = line;
-  group.state.textContent = toCome ? `${toCome} to go` : turnStateWord(turn);
+  group.state.textContent = toCome ? `${toCome} to go` : turnStateWords(turn);
   renderSummary();
-}
-
-function turnStateWord(turn) {
-  if (turn.isCut) return 'cut';
-  return [...turn.sentences.values()].some(({ status }) => status === 'failed') ? 'with a failure' : '';
 }
 
 /** The number of sentences that can still be heard. */

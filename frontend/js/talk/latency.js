@@ -8,8 +8,9 @@ let stopwatch = null;
 let targetMs = 0;
 let underruns = 0;
 
-export function restartStopwatch() {
-  stopwatch = newStopwatch(performance.now());
+/** sinceMs: when the person had said it, on the clock of the page. */
+export function restartStopwatch(sinceMs = performance.now()) {
+  stopwatch = newStopwatch(sinceMs);
   underruns = 0;
   render();
 }
@@ -35,5 +36,5 @@ export function noteUnderruns(count) {
 
 function render() {
   const rows = stopwatchRows(stopwatch).map(([words, ms]) => [words, `${ms} ms`]);
-  renderLatencyDetails(firstSoundMs(stopwatch), [...rows, ['Sound kept in hand', `${Math.round(targetMs)} ms`], ['Underruns', `${underruns}`]]);
+  renderLatencyDetails(firstSoundMs(stopwatch), [...rows, ['Sound kept in hand', `${Math.round(targetMs)} ms`], ['Underruns', `${underruns}`]], underruns);
 }

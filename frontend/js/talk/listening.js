@@ -11,13 +11,14 @@ import { bargeIn, isVoiceHeld } from './barge-in.js';
 import { closeMicrophone, isMicrophoneOpen, missingMicrophone, openMicrophone, setMicrophoneGate } from '../sound/audio-capture.js';
 import { SAMPLE_RATE } from '../sound/pcm.js';
 import { outletRms } from '../sound/outlet.js';
-import { energyOf, isSilent } from '../sound/loudness.js';
+import { energyOf, followVoice, isSilent, newVoice } from '../sound/loudness.js';
 import { settings } from '../page/settings.js';
 import { chosenSpeaker } from '../cast/panel.js';
 import { isGateOpen } from './states.js';
 
 const ANSWER_MS = 3000;
 const KEEP_OPEN_MS = 20000;
+const LONG_AGO_MS = 10000;
 
 let state = 'offline';
 let wantsListening = false;
@@ -28,6 +29,7 @@ let owesStop = false;
 let wasGateOpen = false;
 let closeTimer = 0;
 let refusalWords = '';
+let voice = newVoice();
 
 /** True while the person wants to be heard, can be, and holds the button where one must be held. */
 export function isListening() {
@@ -209,7 +211,13 @@ function frameHeader() {
   return { ms: Math.round(performance.now()), isSpeakerOn, speakerEnergy: energyOf(speakerRms) };
 }
 
+/** When the person was heard last, on the clock of the page; undefined if that was not here, or long ago. */
+export function lastVoiceMs() {
+  return voice.atMs !== null && performance.now() - voice.atMs < LONG_AGO_MS ? voice.atMs : undefined;
+}
+
 function onMicFrame({ detail: { samples, rms, isFirst } }) {
+  voice = followVoice(isFirst ? newVoice() : voice, rms, performance.now());
   const header = { ...frameHeader(), energy: energyOf(rms), isSilent: isSilent(rms), isFirst };
   if (!sendFrame(packMicFrame(header, samples)) && isConnected()) announce('upload_slow');
 }

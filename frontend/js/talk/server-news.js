@@ -12,7 +12,7 @@ import {
 import { loadPeople } from '../cast/people.js';
 import { bargeIn } from './barge-in.js';
 import { markStep, restartStopwatch } from './latency.js';
-import { hearAudioUnexpected, hearListeningRefused, hearListeningStatus, listenAgain } from './listening.js';
+import { hearAudioUnexpected, hearListeningRefused, hearListeningStatus, lastVoiceMs, listenAgain } from './listening.js';
 import { playingTurn, reportSoon } from './playback.js';
 import { isPlayingAgain } from './replay.js';
 import { isTold, keepTold } from './told.js';
@@ -90,7 +90,9 @@ function handlePartialTranscript({ content, stable, at }) {
 function handleFinalTranscript({ turn, content, id, source, at }) {
   confirmMessage(id);
   if (source === 'voice') {
-    restartStopwatch();
+    const saidMs = lastVoiceMs();
+    restartStopwatch(saidMs);
+    if (saidMs !== undefined) markStep('understood');
     noteHeard();
   }
   const number = turn ?? newestTurn() + 1;

@@ -2,7 +2,7 @@
  * How long each step took from a message to its first sound. Pure: takes times, gives rows for a person.
  */
 const STEPS = [
-  ['taken', 'Taken by the server'], ['token', 'First word of the reply'], ['sentence', 'First sentence queued'],
+  ['understood', 'Your words understood'], ['taken', 'Taken by the server'], ['token', 'First word of the reply'], ['sentence', 'First sentence queued'],
   ['audio', 'First audio received'], ['sound', 'First sound'],
 ];
 
