@@ -19,7 +19,8 @@ class Between:
         self.frames: list[tuple[float, bytes]] = []
         self.said: list[dict[str, Any]] = []
         self.told: list[dict[str, Any]] = []
-        self.sockets = 0
+        self.joined: list[float] = []
+        """When a socket came, each time."""
         self.answers: dict[str, Callable[[], None]] = {}
         """What to do, at once, in place of the server when the page says something of that type."""
         self._route: WebSocketRoute | None = None
@@ -30,7 +31,7 @@ class Between:
 
     def _join(self, route: WebSocketRoute) -> None:
         server = route.connect_to_server()
-        self.sockets += 1
+        self.joined.append(time.monotonic())
         self._route = route
 
         def up(data: str | bytes) -> None:
@@ -56,6 +57,10 @@ class Between:
 
         route.on_message(up)
         server.on_message(down)
+
+    @property
+    def sockets(self) -> int:
+        return len(self.joined)
 
     def tell(self, **message: Any) -> None:
         """As if the server said it."""

@@ -21,7 +21,8 @@ RUN_AXE = """async (tags) => {
   const { violations } = await axe.run(document, { runOnly: tags });
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
 }"""
-LONG = "SAY 20 " + "This goes on for quite a while. " * 10
+LONG = "SAY 20 " + "This goes on for quite a while. " * 30
+"""Longer than four pages at once can be looked at, however slow the machine is; nobody hears it to its end."""
 FOCUSED = "document.activeElement.id || document.activeElement.tagName"
 
 
@@ -62,7 +63,7 @@ async def clean(page: Page) -> None:
 async def test_axe_finds_nothing_before_the_talk_nor_in_what_opens(look: Any, stack: Stack) -> None:
     async def doing(page: Page) -> None:
         await open_page(page, stack)
-        await expect(page.locator(".card")).to_have_count(4)
+        await expect(page.locator(".card")).not_to_have_count(0)
         await clean(page)
         for opener, opened in (
             ("#settings-button", "#settings-dialog"),

@@ -163,7 +163,7 @@ async def test_old_turns_fold_and_a_sentence_tells_how_it_was_made(page: Page, s
 
 async def test_who_answers_can_be_chosen(page: Page, stack: Stack) -> None:
     await open_page(page, stack)
-    await page.click(".card-choose >> text=Ben")
+    await page.click(".card-choose:has(strong:text-is('Ben'))")
     await expect(page.locator(".card-choose[aria-pressed=true]")).to_contain_text("Ben")
     await say(page, "SAY From Ben.")
     await state(page, "speaking")

@@ -211,7 +211,7 @@ function onSentenceEnded({ turn, sentence, samples, part, partSamples, isFailed 
 function onPosition({ turn, sentence, samples, part, partSamples, level, isPaused }) {
   const beforeMs = msHeardBefore(turn, sentence);
   lastHeard = { turn, sentence, ms: beforeMs + samplesToEarMs(samples, isPaused) };
-  announce('audio_position', { ...lastHeard, part, partMs: beforeMs + samplesToMs(partSamples), level });
+  announce('audio_position', { ...lastHeard, part, partMs: beforeMs + samplesToMs(partSamples), level, isPaused });
 }
 
 function onUnderrun() {

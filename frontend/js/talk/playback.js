@@ -48,14 +48,14 @@ function onSentenceStart({ detail }) {
   announce('playback_changed');
 }
 
-/** A position that comes after the cut would bring caption and meter back. */
+/** A position that comes after the cut would bring caption and meter back. Where a voice pauses is always told. */
 function onPosition({ detail }) {
   const turn = turnOf(detail.turn);
   if (turn.isCut || turn.playing?.number !== detail.sentence) return;
   moveSentence(turn, detail.ms);
   renderLevel(detail.level);
   keepPlace(detail, false);
-  if (detail.ms - reportedMs >= PLAYED_EVERY_MS) reportPlayed(detail);
+  if (detail.isPaused || detail.ms - reportedMs >= PLAYED_EVERY_MS) reportPlayed(detail);
 }
 
 function onSentenceEnd({ detail }) {
