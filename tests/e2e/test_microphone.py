@@ -280,6 +280,12 @@ async def test_a_page_without_https_says_so_and_stays_of_use(
     )
     await open_page(page, stack)
     await expect(page.locator("#notice")).to_contain_text("Voice needs https:// or localhost")
+    await page.set_viewport_size({"width": 320, "height": 640})
+    box = await page.locator("#notice").bounding_box()
+    await page.click("#notice-more")
+    opened = await page.locator("#notice").bounding_box()
+    assert box and opened and opened["height"] > box["height"], "a phone shows the rest of it when asked"
+    await page.click("#notice-more")
     await page.click("#mic")
     await expect(page.locator("[data-code=mic_insecure]")).to_be_visible()
     await say(page, "SAY It is written.")
@@ -287,6 +293,8 @@ async def test_a_page_without_https_says_so_and_stays_of_use(
     await state(page, "idle")
     await expect(page.locator("#queue-list [data-status=silent]")).to_have_count(1)
     await expect(page.locator("#queue-list [data-status=skipped]")).to_have_count(0)
+    await page.click(".reply .tool.again")
+    await expect(page.locator("[data-code=sound_missing]")).to_contain_text("download")
     assert complaints.unexpected == []
 
 

@@ -11,6 +11,7 @@ const banner = document.getElementById('banner');
 const notice = document.getElementById('notice');
 const noticeText = document.getElementById('notice-text');
 const voiceNotice = document.getElementById('voice-notice');
+const noticeMore = document.getElementById('notice-more');
 const noticeClose = document.getElementById('notice-close');
 const accessDialog = document.getElementById('access-dialog');
 const accessForm = document.getElementById('access-form');
@@ -84,6 +85,13 @@ function onNoticeClose() {
   notice.hidden = true;
 }
 
+/** On a narrow screen a long remark shows its beginning. */
+function onNoticeMore() {
+  const isOpen = notice.classList.toggle('open');
+  noticeMore.textContent = isOpen ? 'Less' : 'More';
+  noticeMore.setAttribute('aria-expanded', String(isOpen));
+}
+
 export function askAccessKey(wasRefused) {
   showBanner('');
   if (wasRefused) accessWhy.textContent = 'That key was not accepted. Try another one.';
@@ -101,8 +109,7 @@ function onAccessCancel() {
   showToast('This server asks for an access key.', { code: 'access_needed', action: { word: 'Enter key', run: () => askAccessKey(false) } });
 }
 
-/** On a narrow screen a long remark shows its beginning. */
-noticeText.addEventListener('click', () => notice.classList.toggle('open'));
+noticeMore.addEventListener('click', onNoticeMore);
 noticeClose.addEventListener('click', onNoticeClose);
 document.addEventListener('close', placeToasts, true);
 accessForm.addEventListener('submit', onAccessSubmit);

@@ -2,6 +2,7 @@
  * A turn once more, from the server's log: fetched, played, shown. News travels up as a DOM event, again_changed.
  * The history of the talk is not touched, and the server does not speak anew.
  */
+import { hasWorklets } from '../sound/audio-player.js';
 import { fetchFromServer } from '../wire/access.js';
 import { currentSession } from '../wire/session-id.js';
 import { playExtra } from '../sound/outlet.js';
@@ -61,6 +62,10 @@ export async function askForTurn(number, format) {
 
 function startPlaying(turn, samples) {
   const sound = playExtra(samples, onEnd);
+  if (!sound && !hasWorklets()) {
+    showToast('This page can make no sound here. You can download it.', { code: 'sound_missing' });
+    return;
+  }
   if (!sound) {
     showToast('Your browser keeps the sound off until you touch the page.', { code: 'sound_blocked', action: { word: 'Play', run: () => playAgain(turn) } });
     return;
