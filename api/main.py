@@ -31,11 +31,24 @@ from api.listening.hearing import Hearing
 from api.listening.words.recognition import Recognition
 from api.notify import notify
 from api.quiet import Quiet
-from api.routes import characters, config, events, health, openai_audio, sessions, socket
+from api.routes import (
+    characters,
+    config,
+    events,
+    health,
+    openai_audio,
+    openai_speech,
+    openai_stream,
+    sessions,
+    socket,
+)
 from api.routes.house import House
 from api.session.neighbours import Neighbours
 from api.session.sessions import Sessions
 from api.settings import Settings, SettingsError, choose_llm, read_settings
+from api.speaking.lexicon import open_lexicon
+from api.speaking.offers import Offers
+from api.speaking.readings import Readings
 from api.store.archive import Archive
 from api.store.opening import open_store
 from api.streams import Streams, StreamsError
@@ -46,6 +59,17 @@ from contract.errors import CuelineError
 
 log = logging.getLogger(__name__)
 
+_ROUTES = (
+    health,
+    config,
+    sessions,
+    events,
+    characters,
+    socket,
+    openai_audio,
+    openai_speech,
+    openai_stream,
+)
 FRONTEND = Path(__file__).parent.parent / "frontend"
 MAX_BODY_BYTES = 1024 * 1024
 SECURITY_HEADERS = {
@@ -89,7 +113,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(StreamsError, _answer_away)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    for routes in (health, config, sessions, events, characters, socket, openai_audio):
+    for routes in _ROUTES:
         app.include_router(routes.router)
     app.mount("/", StaticFiles(directory=FRONTEND, html=True), name="frontend")
     return app
@@ -108,11 +132,28 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     admission = Admission(streams, settings.max_listeners)
     store = open_store(settings)
     archive, cast = Archive(store), Characters(store)
-    held = Sessions(Parts(streams, inbox, dispatcher, model, admission, cast), neighbours, settings, archive)
+    parts = Parts(streams, inbox, dispatcher, model, admission, cast, open_lexicon(settings.lexicon))
+    held = Sessions(parts, neighbours, settings, archive)
+    readings, offers = Readings(parts), Offers(streams)
     hearing = Hearing(settings, Recognition(streams, inbox, dispatcher.envelopes))
     access = Access(settings, streams)
     files = Files(hearing)
-    house = House(settings, llm, streams, inbox, dispatcher, held, archive, cast, access, admission, hearing, files)
+    house = House(
+        settings,
+        llm,
+        streams,
+        inbox,
+        dispatcher,
+        held,
+        archive,
+        cast,
+        access,
+        admission,
+        hearing,
+        files,
+        readings,
+        offers,
+    )
     archive.start()
     await inbox.start()
     await admission.start()
@@ -129,6 +170,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await hearing.stop()
+        await readings.stop()
         await held.stop()
         await cast.stop()
         await archive.stop()

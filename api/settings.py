@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.speaking.lexicon import open_lexicon
 from contract import variables
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     turn_model: Path | None = None
     supabase_url: str = Field("", validation_alias="SUPABASE_URL")
     supabase_key: str = Field("", repr=False, validation_alias="SUPABASE_KEY")
+    lexicon: str = ""
     llm_base_url: str = ""
     llm_api_key: str = Field("", repr=False)
     llm_model: str = ""
@@ -91,6 +93,13 @@ class Settings(BaseSettings):
         if url and urlsplit(url).scheme not in {"http", "https"}:
             raise ValueError("a server's address begins with http:// or https://")
         return url.rstrip("/")
+
+    @field_validator("lexicon")
+    @classmethod
+    def check_lexicon(cls, path: str) -> str:
+        """Refuse a file that is none."""
+        open_lexicon(path)
+        return path
 
     @model_validator(mode="after")
     def refuse_half_a_store(self) -> Settings:

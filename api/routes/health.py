@@ -15,6 +15,7 @@ router = APIRouter()
 ANSWER_S = 1.0
 
 
+@router.get("/health")
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """The process lives."""

@@ -18,6 +18,8 @@ from api.listening.hearing import Hearing
 from api.session.session import Session
 from api.session.sessions import Sessions
 from api.settings import Llm, Settings
+from api.speaking.offers import Offers
+from api.speaking.readings import Readings
 from api.store.archive import Archive
 from api.streams import Streams
 from api.turn.dispatch import Dispatcher
@@ -39,6 +41,8 @@ class House:
     admission: Admission
     hearing: Hearing
     files: Files
+    readings: Readings
+    offers: Offers
     is_draining: bool = False
     """Asked to end: what runs is ended or handed over, nothing new comes."""
 

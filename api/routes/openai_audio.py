@@ -8,10 +8,7 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, UploadFile
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from api.errors import AudioTooLong, ConversationError
@@ -19,40 +16,30 @@ from api.listening.files import MAX_FILE_BYTES
 from api.listening.words.recognition import Wishes
 from api.listening.writing import Format, subtitles, verbose
 from api.routes.house import AHouse, AnOwner
-from contract.errors import CuelineError, RecognitionError
+from api.routes.openai_shape import OpenAIRoute, error_body, openai_error
+from contract.errors import RecognitionError
 from contract.transcribe import MAX_PROMPT_CHARS, Times, Transcript
 
 FORM_BYTES = 64 * 1024
 TOO_LARGE = f"A file may have {MAX_FILE_BYTES >> 20} MiB at most."
 
 
-class OpenAIRoute(APIRoute):
-    """Says what went wrong as OpenAI would."""
+class FileRoute(OpenAIRoute):
+    """Refuses a body that is too large before any of it is read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The same handler; its errors in another shape."""
+        """The same handler behind a door of limited width."""
         handle = super().get_route_handler()
 
-        async def handle_in_shape(request: Request) -> Response:
-            try:
-                if int(request.headers.get("content-length") or 0) > MAX_FILE_BYTES + FORM_BYTES:
-                    raise AudioTooLong(TOO_LARGE)
-                return await handle(request)
-            except RequestValidationError as error:
-                first = error.errors()[0]
-                param = ".".join(str(step) for step in first["loc"][1:])
-                return _error(400, f"{param}: {first['msg']}.", "message_invalid", param)
-            except CuelineError as error:
-                status = error.status if isinstance(error, ConversationError) else 503
-                return _error(status, error.text, error.code, retry_after_s=getattr(error, "retry_after_s", None))
-            except HTTPException as error:
-                is_large = error.status_code == 413
-                return _error(error.status_code, str(error.detail), "audio_too_long" if is_large else "message_invalid")
+        async def handle_small_ones(request: Request) -> Response:
+            if int(request.headers.get("content-length") or 0) > MAX_FILE_BYTES + FORM_BYTES:
+                return openai_error(AudioTooLong.status, TOO_LARGE, AudioTooLong.code)
+            return await handle(request)
 
-        return handle_in_shape
+        return handle_small_ones
 
 
-router = APIRouter(prefix="/v1", route_class=OpenAIRoute)
+router = APIRouter(prefix="/v1", route_class=FileRoute)
 
 
 @router.post("/audio/transcriptions", max_body_size=2 * MAX_FILE_BYTES, response_model=None)
@@ -114,22 +101,10 @@ async def _deltas(
             piece = await anext(rest, None)
         yield _event({"type": "transcript.text.done", "text": " ".join(said)})
     except (ConversationError, RecognitionError) as error:
-        yield _event({"type": "error", **_body(error.text, error.code, 500)})
+        yield _event({"type": "error", **error_body(error)})
     finally:
         await rest.aclose()
 
 
 def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
-
-
-def _error(status: int, text: str, code: str, param: str = "", retry_after_s: int | None = None) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    if status in {429, 503}:
-        headers["Retry-After"] = str(retry_after_s or 1)
-    return JSONResponse(_body(text, code, status, param), status_code=status, headers=headers)
-
-
-def _body(text: str, code: str, status: int, param: str = "") -> dict[str, Any]:
-    kind = "server_error" if status >= 500 else "authentication_error" if status == 401 else "invalid_request_error"
-    return {"error": {"message": text, "type": kind, "param": param or None, "code": code}}

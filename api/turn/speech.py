@@ -236,13 +236,14 @@ class Speech:
 
     def _job(self, sentence: Sentence, text: str) -> SpeechJob:
         bill, character = self._stage.playbill, sentence.character
+        voice = bill.voice_of(character)
         return SpeechJob(
             session=self._stage.id,
             turn=self._turn,
             sentence=sentence.number,
             attempt=1,
-            text=text,
-            voice=bill.voice_of(character),
+            text=self._parts.lexicon.say(text, voice.name),
+            voice=voice,
             character=character.name,
             inbox=self._parts.dispatcher.inbox_key,
             speaker=character.id,

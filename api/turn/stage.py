@@ -10,6 +10,7 @@ from api.characters import Cast
 from api.ensemble.playbill import Playbill
 from api.events import ServerMessage
 from api.inbox import Inbox
+from api.speaking.lexicon import Lexicon
 from api.streams import Streams
 from api.turn.dispatch import Dispatcher
 from api.turn.tokens import Model
@@ -43,3 +44,5 @@ class Parts:
     model: Model
     admission: Admission
     cast: Cast = field(default_factory=Cast)
+    lexicon: Lexicon = field(default_factory=Lexicon)
+    """How words are said."""
