@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 from contract.errors import CuelineError
 
@@ -135,6 +136,57 @@ class FormatUnknown(ConversationError):
     default = "There is no such audio format."
 
 
+class Problem(NamedTuple):
+    """One thing that is wrong with a script."""
+
+    source_line: int
+    """Counts from 1; 0: the whole of it."""
+    text: str
+
+
+class ScriptInvalid(ConversationError):
+    """A script that cannot be rendered, with everything that is wrong with it."""
+
+    code = "script_invalid"
+    default = "This script cannot be understood."
+    TOLD: ClassVar[int] = 5
+    """As many problems as its sentence names."""
+
+    def __init__(self, text: str = "", problems: Sequence[Problem] = ()) -> None:
+        self.problems = tuple(problems)
+        """In the order of the script."""
+        super().__init__(text or _told(self.problems, self.TOLD))
+
+
+class ScriptEmpty(ScriptInvalid):
+    code = "script_empty"
+    default = "There is nothing to say in this script."
+
+
+class ScriptTooLong(ScriptInvalid):
+    code = "script_too_long"
+    status = 413
+    default = "The script is too long."
+
+
+class CastUnknown(ScriptInvalid):
+    code = "cast_unknown"
+    default = "Somebody in this script is not known here."
+
+
+class DiskFull(ConversationError):
+    code = "disk_full"
+    status = 507
+    retryable = True
+    default = "The disk is full: make room and go on, nothing that was made is lost."
+
+
+class FileUnwritable(ConversationError):
+    code = "file_unwritable"
+    status = 500
+    default = "The file cannot be written."
+
+
 class ServerBusy(ConversationError):
     code = "server_busy"
     status = 503
@@ -234,3 +286,9 @@ def error_of_code(code: str, text: str) -> ConversationError:
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
     return next((kind for kind in kinds if kind.code == code), ConversationError)(text)
+
+
+def _told(problems: Sequence[Problem], at_most: int) -> str:
+    told = [f"Line {line}: {text}" if line else text[:1].upper() + text[1:] for line, text in problems[:at_most]]
+    more = len(problems) - at_most
+    return " ".join([*told, f"And {more} more."] if more > 0 else told)

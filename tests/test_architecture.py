@@ -42,7 +42,7 @@ DOORS = {
     "sqlite3": {"api/store/sqlite.py"},
     "espeakng_loader": {"workers/tts/espeak.py"},
     "soxr": {"workers/pcm.py"},
-    "av": {"api/encoding/encoder.py"},
+    "av": {"api/encoding/encoder.py", "api/render/sound/loudness.py"},
     "sentencex": {"api/turn/abbreviations.py"},
 }
 """Who may import what is heavy; everybody else asks them."""
