@@ -26,5 +26,5 @@ export default [
     languageOptions: { globals: globals.audioWorklet },
     rules: { 'no-restricted-syntax': ['error', ...plain] },
   },
-  { files: ['tests/js/**', 'eslint.config.js'], languageOptions: { globals: globals.node } },
+  { files: ['tests/js/**', 'tests/conformance/**', 'eslint.config.js'], languageOptions: { globals: globals.node } },
 ];
