@@ -36,7 +36,7 @@ async def test_a_hundred_and_fifty_listeners_at_once_are_served(stack: Stack) ->
 async def test_a_reply_without_end_is_ended(stack: Stack, model: FakeModelServer) -> None:
     async with stack.listen() as client:
         await client.send(type="chat", text="REPEAT 9000 word")
-        error = await client.until("error")
+        error = await client.until("error", 60)
         assert (error["code"], error["turn"]) == ("reply_too_long", 0)
         assert len((await client.until("llm_response", is_complete=True))["content"]) <= MAX_REPLY_CHARS
         assert model.open == 0

@@ -23,6 +23,7 @@ async def test_a_killed_api_costs_a_pause_if_another_goes_on(own: Stack, other: 
         session = (await first.until("session"))["session_id"]
         await first.send(type="chat", text=f"SAY {LONG}")
         await receive_chunks(first, 8)
+        await first.have("llm_response", is_complete=True)
         assert own.api
         await asyncio.to_thread(own.api.kill)
         await listen_until_lost(first)
@@ -165,6 +166,7 @@ async def test_a_frozen_api_finds_its_sessions_in_other_hands_and_lets_them_go(o
         session = (await first.until("session"))["session_id"]
         await first.send(type="chat", text=f"SAY {LONG} {LONG}")
         await receive_chunks(first, 8)
+        await first.have("llm_response", is_complete=True)
         assert own.api
         own.api.signal(signal.SIGSTOP)
         try:

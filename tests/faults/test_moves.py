@@ -17,10 +17,11 @@ from tests.fakes import counter_pcm
 from tests.faults.moves import LONG, WHOLE, heard, holder, listen_until_lost, receive_chunks, state
 from tests.harness import Client, Stack, wait_until
 
-KILLS = 12
+KILLS = 8
 SPOKEN = ("This is the first of it, slowly. ", "A second one is said too. ", "And slowly the third one ends it.")
 
 
+@pytest.mark.timeout(300)
 async def test_killed_at_any_moment_of_a_turn_it_costs_a_pause(base: Stack) -> None:
     chance = random.Random(20)
     own, other = base.another_api(), base.another_api()

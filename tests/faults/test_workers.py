@@ -265,7 +265,8 @@ async def test_20_of_a_cancelled_turn_nothing_more_is_made(crew: Crew) -> None:
     assert pid in crew.ready()
     started = crew.stack.started()
     assert started.pop("And on we go.") == 1
-    assert sum(started.values()) <= 2, "a queued sentence of a cancelled turn was begun"
+    over = len(client.messages("sentence", turn=0, state="done"))
+    assert sum(started.values()) <= over + 2, "a queued sentence of a cancelled turn was begun"
 
 
 # engines that never say a sentence twice in the same samples
