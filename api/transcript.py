@@ -50,7 +50,7 @@ def as_markdown(conversation: Row, messages: list[Row]) -> str:
 def as_srt(_: Row, messages: list[Row]) -> str:
     """SubRip captions."""
     blocks = [
-        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{cue.speaker}: {cue.text}\n"
+        f"{number}\n{clock(cue.start_ms, ',')} --> {clock(cue.end_ms, ',')}\n{cue.speaker}: {cue.text}\n"
         for number, cue in enumerate(cues(messages), 1)
     ]
     return "\n".join(blocks)
@@ -59,7 +59,7 @@ def as_srt(_: Row, messages: list[Row]) -> str:
 def as_vtt(_: Row, messages: list[Row]) -> str:
     """WebVTT captions."""
     blocks = [
-        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n<v {_escape(cue.speaker)}>{_escape(cue.text)}\n"
+        f"{clock(cue.start_ms, '.')} --> {clock(cue.end_ms, '.')}\n<v {escape(cue.speaker)}>{escape(cue.text)}\n"
         for cue in cues(messages)
     ]
     return "\n".join(["WEBVTT\n", *blocks])
@@ -82,6 +82,17 @@ def cues(messages: list[Row]) -> Iterator[Cue]:
             free_ms = end_ms
 
 
+def clock(ms: int, point: str) -> str:
+    """A time as captions write it."""
+    seconds, ms = divmod(ms, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{ms:03}"
+
+
+def escape(text: str) -> str:
+    """Text in a WebVTT caption, where tags would be tags."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 FORMATS: dict[str, tuple[str, Callable[[Row, list[Row]], str]]] = {
     "json": ("application/json", as_json),
     "md": ("text/markdown", as_markdown),
@@ -95,16 +106,7 @@ def _speaker(row: Row) -> str:
     return "You" if row["role"] == "user" else row["character"] or "Assistant"
 
 
-def _clock(ms: int, point: str) -> str:
-    seconds, ms = divmod(ms, 1000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{ms:03}"
-
-
 def _plain(text: str) -> str:
     """Markdown without markup: what people and models say is text."""
     escaped = "".join(f"\\{sign}" if sign in "\\`*_[]<>#&|~" else sign for sign in text)
     return " ".join(escaped.split())
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
