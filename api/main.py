@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,13 +26,16 @@ from api.admission import Admission
 from api.casting.characters import Characters
 from api.demo import DemoModel
 from api.drain import when_asked_to_end
-from api.errors import ConversationError, MessageInvalid, RouteUnknown, StoreUnreachable
+from api.errors import ConversationError, MessageInvalid, RouteUnknown, ScriptInvalid, StoreUnreachable
 from api.inbox import Inbox
 from api.listening.files import Files
 from api.listening.hearing import Hearing
 from api.listening.words.recognition import Recognition
 from api.notify import notify
 from api.quiet import Quiet
+from api.render.desk import Desk
+from api.render.library import Library
+from api.render.renders import Renders
 from api.routes import (
     characters,
     config,
@@ -39,6 +44,7 @@ from api.routes import (
     openai_audio,
     openai_speech,
     openai_stream,
+    renders,
     sessions,
     socket,
 )
@@ -55,6 +61,7 @@ from api.streams import Streams, StreamsError
 from api.turn.dispatch import Dispatcher
 from api.turn.stage import Parts
 from api.turn.tokens import OpenAIModel
+from contract.data_dir import find_data_dir
 from contract.errors import CuelineError
 
 log = logging.getLogger(__name__)
@@ -69,6 +76,7 @@ _ROUTES = (
     openai_audio,
     openai_speech,
     openai_stream,
+    renders,
 )
 FRONTEND = Path(__file__).parent.parent / "frontend"
 MAX_BODY_BYTES = 1024 * 1024
@@ -138,6 +146,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hearing = Hearing(settings, Recognition(streams, inbox, dispatcher.envelopes))
     access = Access(settings, streams)
     files = Files(hearing)
+    library = Library(store, find_data_dir(os.environ) / "renders")
+    making = Renders(library, streams, inbox, dispatcher)
+    desk = Desk(library, making, cast, streams)
     house = House(
         settings,
         llm,
@@ -153,11 +164,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         files,
         readings,
         offers,
+        desk,
     )
     archive.start()
     await inbox.start()
     await admission.start()
     await held.start()
+    making.start()
     app.state.house = house
 
     def drain() -> None:
@@ -169,6 +182,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await making.stop()
         await hearing.stop()
         await readings.stop()
         await held.stop()
@@ -213,7 +227,10 @@ async def _answer_error(_: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = str(getattr(error, "retry_after_s", 1))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse({"code": error.code, "message": error.text}, status_code=status, headers=headers)
+    body: dict[str, Any] = {"code": error.code, "message": error.text}
+    if isinstance(error, ScriptInvalid):
+        body["problems"] = [{"line": line, "message": text} for line, text in error.problems]
+    return JSONResponse(body, status_code=status, headers=headers)
 
 
 async def _answer_away(request: Request, error: Exception) -> JSONResponse:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from cli.commands import PROJECT_DIR
 
+SOUNDS = ("wav", "mp3", "flac", "opus", "m4b")
+"""Formats of `cueline render`."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; its exit code."""
@@ -51,6 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     say.add_argument("-o", "--output", default="", metavar="FILE.wav", help="write a file instead of playing")
     say.add_argument("--voice", default="", help="one of `cueline voices`")
     say.set_defaults(run=_say)
+
+    render = commands.add_parser("render", help="make sound files and subtitles of a script or a book")
+    render.add_argument("script", type=Path, help="a play (NAME: line), screenplay, subtitles, book or EPUB")
+    files = f"FILE.({'|'.join(SOUNDS)})"
+    render.add_argument("-o", "--output", type=Path, action="append", required=True, metavar=files)
+    render.add_argument("--subtitles", type=Path, action="append", default=[], metavar="FILE.(srt|vtt|json)")
+    render.add_argument("--cast", action="append", default=[], metavar="NAME=WHO", help="a character or a voice")
+    render.add_argument("--narrator", default="", metavar="NAME", help="who reads what nobody says")
+    render.add_argument("--title", default="")
+    render.add_argument("--gap-ms", type=int, metavar="MS", help="silence between two lines (250)")
+    render.add_argument("--keep", action="store_true", help="leave the render with the server, for its page")
+    render.set_defaults(run=_render)
 
     bench = commands.add_parser("bench", help="measure; without a name: list what can be measured")
     bench.add_argument("name", nargs="?", default="")
@@ -116,6 +131,25 @@ def _say(arguments: argparse.Namespace) -> int:
 
     load_dotenv(Path.cwd())
     return say(arguments.text, arguments.output, arguments.voice)
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    from cli.render import Wish, render
+    from cli.settings import load_dotenv
+
+    load_dotenv(Path.cwd())
+    return render(
+        Wish(
+            arguments.script,
+            tuple(arguments.output),
+            tuple(arguments.subtitles),
+            tuple(arguments.cast),
+            arguments.title,
+            arguments.narrator,
+            arguments.gap_ms,
+            keep=arguments.keep,
+        )
+    )
 
 
 def _bench(arguments: argparse.Namespace) -> int:

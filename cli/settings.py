@@ -143,6 +143,7 @@ PARSERS: dict[str, Callable[[str], None]] = {
     "CUELINE_API_PROCESSES": _number(1, 64),
     "CUELINE_FLOWER_PORT": _number(0, 65535),
     "CUELINE_TTS_ENGINE": _name_or_path("an engine"),
+    "CUELINE_CACHE_MB": _number(0, 10_000_000),
     "CUELINE_STT_ENGINE": _name_or_path("a recognizer"),
     "CUELINE_STT_BASE_URL": _web_address,
     "CUELINE_WHISPER_DEVICE": _one_of("auto", "cpu", "cuda"),

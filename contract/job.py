@@ -48,6 +48,20 @@ class SpeechJob:
     seam: int | None = None
     """The last sample that listeners were given, if no engine can go on behind it: then the sentence is spoken from
     its start, numbered from `from_part`, behind a fade from that sample and a short pause."""
+    render: str = ""
+    """Title of the render whose line this is; empty: somebody listens. Its turn is the line's number."""
+    lines: int = 0
+    """How many lines that render has."""
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it is a line of a render, which may wait."""
+        return self.lines > 0
+
+    @property
+    def queue(self) -> str:
+        """The queue it belongs into."""
+        return BATCH_QUEUE if self.is_line else TALK_QUEUE
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; `from_dict` is its inverse."""

@@ -18,6 +18,7 @@ VARIABLES = {
     "CUELINE_FLOWER_PASSWORD": "password of Flower's user `cueline`; unset: none, loopback only",
     "CUELINE_TTS_ENGINE": "name of an engine, or module:Class",
     "CUELINE_LEXICON": "JSON file of words that are said otherwise than they are written",
+    "CUELINE_CACHE_MB": "megabytes of sentences that are kept to be said again; 0: none",
     "CUELINE_STT_ENGINE": "name of a recognizer, or module:Class; unset: this server does not listen",
     "CUELINE_STT_LANGUAGE": "language that is spoken to the server; unset: found out from what is said",
     "CUELINE_STT_BASE_URL": "any OpenAI-compatible transcription server, for the recognizer openai_audio",

@@ -17,9 +17,16 @@ if _password := os.environ.get("CUELINE_FLOWER_PASSWORD"):
 
 
 def format_task(task):  # type: ignore[no-untyped-def]  # Flower calls it with a type of its own.
-    """Show a job as `speak [Ava] 3.1 "The first words…"`: who, which turn and sentence, and what."""
+    """Show a job as `speak [Ava] 3.1 "The first words…"`: who, which turn and sentence, and what.
+
+    A line of a render is `render "The play" 12/200 ALICE "The first words…"`.
+    """
     try:
         shown = ast.literal_eval(task.kwargs)
+        if "render" in shown:
+            place = f"{shown['line']}/{shown['lines']} {shown['character']}"
+            task.name = f'render "{shown["render"]}" {place} "{shown["words"]}"'
+            return task
         place = f"{shown['turn']}.{shown['sentence']}"
         task.name = f'speak [{shown["character"]}] {place} "{shown["words"]}"'
     except (ValueError, SyntaxError, TypeError, KeyError):

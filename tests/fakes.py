@@ -59,6 +59,7 @@ class CounterEngine:
     name = "counter"
     pool: Pool = "prefork"
     repeatable = True
+    version = "1"
 
     def load(self) -> None:
         pass

@@ -30,7 +30,7 @@ DOORS = {
         "cli/doctor.py",
     },
     "fastapi": {"api/main.py", "api/routes"},
-    "sse_starlette": {"api/routes/events.py"},
+    "sse_starlette": {"api/routes/events.py", "api/routes/renders.py"},
     "openai": {"api/turn/tokens.py", "workers/stt/openai_audio.py"},
     "torch": set[str](),
     "faster_whisper": {"workers/stt/whisper.py"},

@@ -15,6 +15,7 @@ class WorkerSettings(BaseSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     tts_engine: str = "espeak"
+    cache_mb: int = Field(512, ge=0)
     stt_engine: str = "whisper"
     stt_base_url: str = ""
     stt_api_key: str = Field("", repr=False)

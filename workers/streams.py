@@ -68,13 +68,14 @@ class SentenceLog:
         self._has_sent_chunk = False
         self._loop: Future[None] | None = None
 
-    def claim(self, *, is_repeatable: bool) -> bool:
+    def claim(self, *, is_repeatable: bool, is_cached: bool = False) -> bool:
         """Take the job; False if it is stale, doubled, cancelled or its stream is gone. The owner has to know whether
-        another attempt could make the same samples.
+        another attempt could make the same samples, and whether these are made already.
 
         Raises: QueueUnreachable.
         """
-        claim = _Write(CLAIM_SEQ, {"c": self._worker.encode(), "r": b"1" if is_repeatable else b"0"})
+        fields = {"c": self._worker.encode(), "r": b"1" if is_repeatable else b"0"}
+        claim = _Write(CLAIM_SEQ, fields | ({"h": b"1"} if is_cached else {}))
         try:
             accepted = self._send([claim])[0]
         except RedisError as error:
@@ -84,8 +85,8 @@ class SentenceLog:
         self._loop = _WRITERS.submit(self._write_loop)
         return True
 
-    def append(self, chunk: Chunk) -> None:
-        """Hand over a chunk.
+    def append(self, chunk: Chunk, *, is_cached: bool = False) -> None:
+        """Hand over a chunk; the first says whether it was made before, should that have been found only now.
 
         Raises: SpeechCancelled or LogLost as soon as Redis has refused an earlier one.
         """
@@ -93,6 +94,8 @@ class SentenceLog:
         if self._has_sent_chunk:
             self._put(write)
         else:
+            if is_cached:
+                write.fields["h"] = b"1"
             # Handing it to the other thread would cost the very first sound a few milliseconds of waiting for
             # the interpreter's lock, which a busy engine holds.
             self._write([write])

@@ -10,6 +10,7 @@ from typing import Protocol
 from contract.chunk import Chunk
 from contract.errors import EngineFailed, LogLost, QueueUnreachable, SpeechCancelled, SpeechError, VoiceUnknown
 from contract.job import SpeechJob
+from workers.cache import NO_CACHE, Cache, Entry
 from workers.pcm import grid, seamed
 from workers.tts.engine import Engine
 
@@ -19,31 +20,37 @@ log = logging.getLogger(__name__)
 class Log(Protocol):
     """Where chunks go; `workers.streams.SentenceLog` in production."""
 
-    def claim(self, *, is_repeatable: bool) -> bool: ...
-    def append(self, chunk: Chunk) -> None: ...
+    def claim(self, *, is_repeatable: bool, is_cached: bool = False) -> bool: ...
+    def append(self, chunk: Chunk, *, is_cached: bool = False) -> None: ...
     def fail(self, error: SpeechError, after_part: int) -> None: ...
     def raise_if_stopped(self) -> None: ...
     def close(self) -> None: ...
 
 
-def speak(job: SpeechJob, engine: Engine, sentence_log: Log) -> str:
-    """Speak `job` into its log and say in one word how it went: spoken, stale, unreachable, cancelled, lost or
-    failed.
+def speak(job: SpeechJob, engine: Engine, sentence_log: Log, cache: Cache = NO_CACHE) -> str:
+    """Speak `job` into its log and say in one word how it went: spoken, cached, stale, unreachable, cancelled, lost
+    or failed.
 
     A failure of the engine is written to the log, never raised: the owner of the turn decides what follows.
     """
+    entry = cache.entry(job, engine)
     try:
-        if not sentence_log.claim(is_repeatable=engine.repeatable):
+        # What was kept of an engine that is not repeatable is not what another attempt, on a machine that has not
+        # kept it, would make: it can be gone on with no more than the engine itself.
+        if not sentence_log.claim(is_repeatable=engine.repeatable, is_cached=entry.pcm is not None):
             return "stale"
     except QueueUnreachable as error:
         log.warning("a job cannot be claimed: %s", error.text)
         return "unreachable"
     part = job.from_part
     try:
-        for part, pcm, last in _parts(job, engine):
-            sentence_log.append(Chunk(job.turn, job.sentence, part, job.attempt, pcm, last))
+        entry.begin(may_wait=job.is_line)
+        for part, pcm, last in _parts(job, engine, entry):
+            chunk = Chunk(job.turn, job.sentence, part, job.attempt, pcm, last)
+            sentence_log.append(chunk, is_cached=entry.pcm is not None)
         sentence_log.close()
         sentence_log.raise_if_stopped()
+        entry.keep()
     except (SpeechCancelled, LogLost) as stopped:
         return "cancelled" if isinstance(stopped, SpeechCancelled) else "lost"
     except SpeechError as error:
@@ -52,8 +59,9 @@ def speak(job: SpeechJob, engine: Engine, sentence_log: Log) -> str:
         log.exception("engine %s broke on %s", engine.name, job.label())
         return _fail(sentence_log, EngineFailed(f"The voice engine failed: {type(error).__name__}."), part + 1)
     finally:
+        entry.close()
         sentence_log.close()
-    return "spoken"
+    return "spoken" if entry.pcm is None else "cached"
 
 
 def _fail(sentence_log: Log, error: SpeechError, after_part: int) -> str:
@@ -64,11 +72,11 @@ def _fail(sentence_log: Log, error: SpeechError, after_part: int) -> str:
     return "failed"
 
 
-def _parts(job: SpeechJob, engine: Engine) -> Iterator[tuple[int, bytes, bool]]:
+def _parts(job: SpeechJob, engine: Engine, entry: Entry) -> Iterator[tuple[int, bytes, bool]]:
     """The parts that are still missing; the last one always comes, even if this attempt turned out shorter."""
     if job.voice.engine not in {"", engine.name}:
         raise VoiceUnknown(f"This worker speaks with {engine.name}, not with {job.voice.engine}.")
-    blocks = engine.speak(job.text, job.voice, job.seed())
+    blocks = entry.blocks(lambda: engine.speak(job.text, job.voice, job.seed()))
     if job.seam is not None:
         with closing(grid(seamed(blocks, job.seam), job.from_part)) as parts:  # type: ignore[type-var]
             yield from parts

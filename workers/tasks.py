@@ -11,8 +11,10 @@ from typing import Any
 from celery import Task, signals
 from celery.worker import state
 
+from contract.data_dir import find_data_dir
 from contract.job import SPEAK_TASK, SpeechJob
 from workers.app import app
+from workers.cache import NO_CACHE, Cache
 from workers.idleness import IdleCheck
 from workers.settings import settings
 from workers.streams import SentenceLog, SignOfLife, connect, count_waiting
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 # One of each per process. A forked child makes its own: neither a model nor a connection crosses a fork.
 _engine: Engine | None = None
 _redis = connect(settings().redis_url)
+_cache: Cache | None = None
 _sign: SignOfLife | None = None
 _idle_check: IdleCheck | None = None
 _node = socket.gethostname()
@@ -35,7 +38,7 @@ def speak_task(self: Task, job: dict[str, Any]) -> str:
     """Speak one sentence into its stream. The word it returns is for Flower; nobody else reads it."""
     speech_job = SpeechJob.from_dict(job)
     worker = f"{self.request.hostname or _node}:{os.getpid()}"
-    return speak(speech_job, engine(), SentenceLog(_redis, speech_job, worker))
+    return speak(speech_job, engine(), SentenceLog(_redis, speech_job, worker), cache())
 
 
 def engine() -> Engine:
@@ -46,6 +49,19 @@ def engine() -> Engine:
         made.load()
         _engine = made
     return _engine
+
+
+def cache() -> Cache:
+    """This process's view of what the workers of this machine have made before."""
+    global _cache
+    if _cache is None:
+        try:
+            folder = find_data_dir(os.environ) / "cache"
+            _cache = Cache(folder, settings().cache_mb * 1024 * 1024)
+        except ValueError as error:
+            log.warning("sentences are not cached: %s", error)
+            _cache = NO_CACHE
+    return _cache
 
 
 def announcement() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from api.casting.characters import Characters
 from api.inbox import Inbox
 from api.listening.files import Files
 from api.listening.hearing import Hearing
+from api.render.desk import Desk
 from api.session.session import Session
 from api.session.sessions import Sessions
 from api.settings import Llm, Settings
@@ -43,6 +44,7 @@ class House:
     files: Files
     readings: Readings
     offers: Offers
+    desk: Desk
     is_draining: bool = False
     """Asked to end: what runs is ended or handed over, nothing new comes."""
 

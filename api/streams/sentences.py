@@ -30,6 +30,10 @@ class SentenceStreams(Client):
             pipe.expire(key, keys.SENTENCE_LIFETIME_S)
         await pipe.execute()
 
+    async def forget_sentence(self, key: str) -> None:
+        """Its sound is kept elsewhere."""
+        await self.redis.delete(key)
+
     async def fence(self, key: str, attempt: int) -> None:
         """Refuse every older attempt from now on; makes the stream again if it was lost."""
         await self._begin(key, attempt)

@@ -23,7 +23,7 @@ from api.turn.relay import SentenceFeed
 from api.turn.timing import ATTEMPTS
 from contract.chunk import tombstone
 from contract.errors import EngineFailed, LogLost, NoWorker, QueueUnreachable, SpeechError, WorkerLost
-from contract.job import SPEAK_TASK, TALK_QUEUE, SpeechJob
+from contract.job import SPEAK_TASK, SpeechJob
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +64,15 @@ class Envelopes:
         self._channel = self._celery.connection_for_write().default_channel
         self._producer = self._celery.amqp.Producer(self._channel)
 
-    def write(self, job: SpeechJob, queue: str) -> str:
+    def write(self, job: SpeechJob) -> str:
         """The message that a worker reads from the queue's list in Redis."""
         # What Flower shows: who speaks, which sentence, its first words. The whole text stays out of events.
-        shown = {"character": job.character, "turn": job.turn, "sentence": job.sentence, "words": job.label()}
-        return self.wrap(SPEAK_TASK, job.to_dict(), queue, shown)
+        shown: dict[str, Any] = {"character": job.character, "words": job.label()}
+        if job.is_line:
+            shown |= {"render": job.render, "line": job.turn + 1, "lines": job.lines}
+        else:
+            shown |= {"turn": job.turn, "sentence": job.sentence}
+        return self.wrap(SPEAK_TASK, job.to_dict(), job.queue, shown)
 
     def wrap(self, task: str, job: dict[str, Any], queue: str, shown: dict[str, Any]) -> str:
         """The same for any task; `shown` is what Flower sees."""
@@ -86,6 +90,8 @@ class Dispatcher:
         self._streams = streams
         self._inbox = inbox
         self.envelopes = Envelopes()
+        self.talking = 0
+        """Sentences somebody waits for that are on their way."""
         self._workers = 0
         self._workers_asked_at = self._nobody_at = -NO_WORKER_S
 
@@ -108,6 +114,15 @@ class Dispatcher:
         `next_part` says which part is still missing, so that another attempt goes on there.
         Raises: SpeechError after the stream was ended with a tombstone.
         """
+        self.talking += not job.is_line
+        try:
+            await self._speak(job, feed, opening, next_part)
+        finally:
+            self.talking -= not job.is_line
+
+    async def _speak(
+        self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
+    ) -> None:
         attempts_left, outages_left = MAX_ATTEMPTS, MAX_OUTAGES
         while True:
             try:
@@ -140,7 +155,7 @@ class Dispatcher:
         """The same for a sentence that another process, which is gone, may have had spoken or begun to."""
         try:
             if await self._is_being_spoken(feed):
-                await self._watch(feed, "")
+                await self._watch(feed, job, "")
                 return
         except (SpeechError, StreamsError) as failure:
             log.warning("a sentence that was left is spoken again: %s", failure)
@@ -170,10 +185,10 @@ class Dispatcher:
         if not feed.is_complete:
             message = await self.enqueue(await self._next_job(replace(job, attempt=attempt), feed, next_part()))
             try:
-                await self._watch(feed, message)
+                await self._watch(feed, job, message)
             except SpeechError:
                 if not feed.is_claimed:
-                    await self._streams.take_back(TALK_QUEUE, message)
+                    await self._streams.take_back(job.queue, message)
                 raise
 
     async def _next_job(self, job: SpeechJob, feed: SentenceFeed, from_part: int) -> SpeechJob:
@@ -205,11 +220,11 @@ class Dispatcher:
         Raises: StreamsError.
         """
         ATTEMPTS.labels(attempt=job.attempt).inc()
-        message = self.envelopes.write(job, TALK_QUEUE)
-        await self._streams.enqueue(TALK_QUEUE, message)
+        message = self.envelopes.write(job)
+        await self._streams.enqueue(job.queue, message)
         return message
 
-    async def _watch(self, feed: SentenceFeed, message: str) -> None:
+    async def _watch(self, feed: SentenceFeed, job: SpeechJob, message: str) -> None:
         """Wait for the end of the sentence; raise as soon as it will not come from this attempt."""
         enqueued_at = time.monotonic()
         while not feed.is_complete:
@@ -228,7 +243,7 @@ class Dispatcher:
             if feed.is_claimed:
                 await self._check_claimed(feed)
             else:
-                await self._check_unclaimed(feed, message, time.monotonic() - enqueued_at)
+                await self._check_unclaimed(feed, job, message, time.monotonic() - enqueued_at)
 
     async def _check_claimed(self, feed: SentenceFeed) -> None:
         if self._inbox.refusal:
@@ -243,17 +258,17 @@ class Dispatcher:
         await self._inbox.pull({feed.subscription.key})
         return feed.changed.is_set()
 
-    async def _check_unclaimed(self, feed: SentenceFeed, message: str, waited_s: float) -> None:
+    async def _check_unclaimed(self, feed: SentenceFeed, job: SpeechJob, message: str, waited_s: float) -> None:
         if await self._has_more(feed):
             return
-        if waited_s > WAITING_S:
+        if waited_s > WAITING_S and not job.is_line:
             raise NoWorker("Every speech worker was busy for too long.")
         if not await self._has_workers():
             # Who has just waited in vain need not do so again for each further sentence.
             if waited_s > NO_WORKER_S or time.monotonic() - self._nobody_at < NO_WORKER_S:
                 self._nobody_at = time.monotonic()
                 raise NoWorker
-        elif not await self._streams.is_queued(TALK_QUEUE, message):
+        elif not await self._streams.is_queued(job.queue, message):
             # Taken out of the queue and not claimed: the worker died between the two, or is just about to claim.
             await asyncio.sleep(CLAIM_S)
             is_hopeless = feed.attempt < MAX_ATTEMPTS or waited_s > NO_WORKER_S

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from api.inbox import Inbox, Subscription
 from api.streams import Entry
 from api.turn.reorder import ReorderBuffer
-from api.turn.timing import Timing
+from api.turn.timing import CACHE, Timing
 from contract import keys
 from contract.audio import SAMPLE_BYTES, bytes_to_ms
 from contract.chunk import Chunk, unpack
@@ -47,6 +47,8 @@ class SentenceFeed:
         """The one in hand; 0 before the first."""
         self.worker = ""
         self.claimed_attempt = 0
+        self.is_cached = False
+        """Nobody had to make it: it was said before."""
         self.error: SpeechError | None = None
         """Why the current attempt ended without success."""
         self.has_ended = False
@@ -126,6 +128,7 @@ class SentenceFeed:
         self._heard_at = self._clock()
         for entry_id, fields in entries:
             attempt = int(entry_id.partition("-")[0])
+            self.is_cached = b"h" in fields or (self.is_cached and b"c" not in fields)
             if worker := fields.get(b"c"):
                 self.worker, self.claimed_attempt = worker.decode(), attempt
                 self.is_repeatable = self.is_repeatable and fields.get(b"r") != b"0"
@@ -153,7 +156,9 @@ class SentenceFeed:
             self._parts[chunk.part] = _Part(entry_id, len(chunk.pcm), last_sample)
         if chunk.pcm:
             self.timing.mark_audio()
-        self.has_ended = self.has_ended or chunk.last
+        if chunk.last and not self.has_ended:
+            self.has_ended = True
+            CACHE.labels(result="hit" if self.is_cached else "miss").inc()
         self._on_chunk(chunk)
 
 

@@ -287,6 +287,7 @@ class Speech:
                 first_audio_ms=sentence.timing.first_audio_ms,
                 worker=feed.worker or None if feed else None,
                 restart_ms=feed.restart_ms or None if feed else None,
+                cached=feed.is_cached if feed and feed.worker else None,
             )
         )
 

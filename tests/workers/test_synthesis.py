@@ -33,11 +33,15 @@ class Shelf:
         self.errors: list[SpeechError] = []
         self.accepts = accepts
         self.refuses_after = refuses_after
+        self.repeatable: list[bool] = []
+        self.cached: list[bool] = []
 
-    def claim(self, *, is_repeatable: bool) -> bool:
+    def claim(self, *, is_repeatable: bool, is_cached: bool = False) -> bool:
+        self.repeatable.append(is_repeatable)
+        self.cached.append(is_cached)
         return self.accepts
 
-    def append(self, chunk: Chunk) -> None:
+    def append(self, chunk: Chunk, *, is_cached: bool = False) -> None:
         if len(self.chunks) >= self.refuses_after:
             raise SpeechCancelled
         self.chunks.append(chunk)

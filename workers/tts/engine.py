@@ -39,6 +39,9 @@ class Engine(Protocol):
     not thread-safe or may crash, threads where sentences are made together."""
     repeatable: bool
     """Whether the same text, voice and seed give the same samples on every worker."""
+    version: str
+    """Whatever else decides how it sounds: of the library, the model, their settings. What was said once under the same
+    version, text and voice is not made again; empty: it is."""
 
     def load(self) -> None:
         """Get ready to speak.

@@ -20,6 +20,7 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -62,6 +63,7 @@ class EspeakEngine:
     pool: Pool = "solo"
     repeatable = False
     """Becomes true in `load` where the library's counters can be reached and a probe proves it."""
+    version = metadata.version("espeakng-loader")
 
     def __init__(self) -> None:
         self._library: _Library | None = None

@@ -183,9 +183,9 @@ async def test_a_store_without_its_plug_is_not_heard(tmp_path: Path, model: Fake
     place = tmp_path / "disk"
     place.mkdir()
     stack.env["CUELINE_DATA_DIR"] = str(place)
+    (place / "store.sqlite").mkdir()
     try:
         await asyncio.to_thread(stack.start, 1)
-        (place / "store.sqlite").mkdir()
         async with stack.listen() as client:
             session = (await client.until("session"))["session_id"]
             for text in ("SAY First.", "SAY Second.", "SAY Third."):

@@ -1,0 +1,299 @@
+"""Library: renders at rest, their rows in the Store and the sound of each line in a file. Not: how lines are made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from api.errors import StoreUnreachable
+from api.store.store import Owned, Row, Store, StoreError
+from contract.voice import Voice
+
+ASK_S = 5.0
+"""How long somebody who asks waits for the Store."""
+LISTED = 500
+_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class CastLine:
+    """One line of a script and the voice that speaks it: what is kept of it."""
+
+    speaker: str
+    text: str
+    """As it is shown; what of it is spoken is for pieces.py to say."""
+    voice: Voice
+    direction: str = ""
+    """A hint for engines that follow words; in the voice already."""
+    speed: float = 1.0
+    """In the voice already."""
+    pause_before_ms: int | None = None
+    """Silence before it; None: the render's gap."""
+    chapter: int = 0
+    """Place in the work's chapters."""
+    is_silent: bool = False
+    """Nothing of it can be spoken."""
+
+    @property
+    def content(self) -> str:
+        """Equal for lines that sound equal."""
+        content = json.dumps([self.text, self.voice.to_dict()], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form; `from_dict` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> CastLine:
+        """Read what `to_dict` wrote; fields of a newer version are ignored."""
+        known = {one.name for one in fields(cls)}
+        values = {name: value for name, value in data.items() if name in known}
+        return cls(**{**values, "voice": Voice.from_dict(values["voice"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A script with its cast: what a render is made from."""
+
+    lines: tuple[CastLine, ...]
+    chapters: tuple[str, ...] = ()
+    """Titles; none: it has no chapters."""
+    pause_after_ms: int = 0
+    """Silence at the very end."""
+
+    def to_json(self) -> str:
+        """As it is kept."""
+        lines = [line.to_dict() for line in self.lines]
+        kept = {"lines": lines, "chapters": self.chapters, "pause_after_ms": self.pause_after_ms}
+        return json.dumps(kept, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Play:
+        """Read what `to_json` wrote."""
+        kept = json.loads(text)
+        lines = tuple(CastLine.from_dict(line) for line in kept["lines"])
+        return cls(lines, tuple(kept["chapters"]), kept["pause_after_ms"])
+
+    def with_line(self, number: int, line: CastLine) -> Play:
+        """The same but for one line."""
+        return replace(self, lines=(*self.lines[:number], line, *self.lines[number + 1 :]))
+
+
+@dataclass(slots=True)
+class Work:
+    """A render as it is at rest."""
+
+    row: Row
+    revision: int
+    play: Play
+    made: dict[int, Row] = field(default_factory=dict)
+    """Rows of the lines that have ended and whose words and voice are still wanted."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return str(self.row["id"])
+
+    @property
+    def owner(self) -> str:
+        """Whose it is."""
+        return str(self.row["owner"])
+
+    @property
+    def lines(self) -> tuple[CastLine, ...]:
+        """All of them, in order."""
+        return self.play.lines
+
+
+class Library:
+    """Every owner's renders."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+
+    async def unfinished(self) -> list[Row]:
+        """Rows of the renders of all owners that somebody has to make, the oldest first."""
+        async with asyncio.timeout(ASK_S):
+            return await self._store.find("renders", {"state": "rendering"}, order=("created_at", "id"))
+
+    async def states(self, renders: list[str]) -> dict[str, Row]:
+        """Rows of these renders, without those that were deleted."""
+        async with asyncio.timeout(ASK_S):
+            rows = await self._store.find("renders", {"id": tuple(renders)}) if renders else []
+        return {row["id"]: row for row in rows}
+
+    async def add(self, owner: str, row: Row, play: Play) -> bool:
+        """Keep a new one; False if one of that id is there."""
+        async with self._asked(owner) as rows:
+            if not await rows.add("renders", {**row, "state": "new"}):
+                return False
+            await rows.add("render_scripts", {"id": row["id"], "revision": 0, "script": play.to_json()})
+            await rows.update("renders", {"id": row["id"], "state": "new"}, {"state": "rendering"})
+        return True
+
+    async def all(self, owner: str) -> list[Row]:
+        """An owner's renders, the newest first."""
+        async with self._asked(owner) as rows:
+            return await rows.some("renders", {}, ("-created_at", "id"), LISTED)
+
+    async def row(self, owner: str, render: str) -> Row | None:
+        """One of them, without its lines."""
+        async with self._asked(owner) as rows:
+            return await rows.one("renders", render)
+
+    async def load(self, owner: str, render: str) -> Work | None:
+        """One of them, with all that is known of its lines."""
+        async with self._asked(owner) as rows:
+            row = await rows.one("renders", render)
+            script = await rows.one("render_scripts", render) if row else None
+            if row is None or script is None:
+                return None
+            play = Play.from_json(script["script"])
+            found = await rows.all("render_lines", {"render_id": render}, ("number", "id"))
+        made = {one["number"]: one for one in found if _is_of(one, play.lines)}
+        return Work(row, script["revision"], play, made)
+
+    async def change(self, owner: str, render: str, revision: int, play: Play, now: int) -> bool:
+        """Keep another script of the same render; False if somebody else was faster."""
+        async with self._asked(owner) as rows:
+            changes = {"revision": revision + 1, "script": play.to_json()}
+            if not await rows.update("render_scripts", {"id": render, "revision": revision}, changes):
+                return False
+            # Only now: whoever learns of it reads the new words.
+            told = {"revision": revision + 1, "state": "rendering", "updated_at": now}
+            await rows.update("renders", {"id": render}, told)
+        return True
+
+    async def move(self, owner: str, render: str, before: tuple[str, ...], state: str, now: int) -> bool:
+        """Put it into another state, if it is in one of these."""
+        async with self._asked(owner) as rows:
+            changes = {"state": state, "updated_at": now}
+            return bool(await rows.update("renders", {"id": render, "state": before}, changes))
+
+    async def put_line(self, owner: str, row: Row) -> None:
+        """Keep how a line has ended. Raises: StoreError."""
+        changes = {name: value for name, value in row.items() if name not in {"id", "render_id", "number"}}
+        async with asyncio.timeout(ASK_S):
+            await Owned(self._store, owner).put("render_lines", row, changes)
+
+    async def forget_failed(self, owner: str, render: str) -> int:
+        """Let the lines that failed be made once more; how many."""
+        async with self._asked(owner) as rows:
+            return await rows.remove("render_lines", {"render_id": render, "state": "failed"})
+
+    async def ended_since(self, owner: str, render: str, place: int) -> list[Row]:
+        """Rows of lines that ended behind a place, in that order."""
+        found: list[Row] = []
+        async with self._asked(owner) as rows:
+            limit = 50
+            while True:
+                found = await rows.some("render_lines", {"render_id": render}, ("-place", "id"), limit)
+                if len(found) < limit or found[-1]["place"] <= place:
+                    break
+                limit *= 4
+        return [row for row in reversed(found) if row["place"] > place]
+
+    async def delete(self, owner: str, render: str) -> bool:
+        """Forget it and all of its sound."""
+        async with self._asked(owner) as rows:
+            is_gone = bool(await rows.remove("renders", {"id": render}))
+        await self.remove_sound(render)
+        return is_gone
+
+    async def begin_sound(self, render: str) -> NewSound:
+        """A file for the sound of a line. Raises: OSError."""
+        return await asyncio.to_thread(NewSound, self._place(render))
+
+    async def sound(self, render: str, sha256: str) -> bytes | None:
+        """s16le mono 24 kHz; None if it is gone, or is not what was written."""
+        return await asyncio.to_thread(self._read, render, sha256)
+
+    async def sounds(self, render: str) -> set[str]:
+        """Names of all that is there."""
+        return await asyncio.to_thread(self._names, render)
+
+    async def remove_sound(self, render: str) -> None:
+        """Delete the files of a render."""
+        await asyncio.to_thread(shutil.rmtree, self._place(render), ignore_errors=True)
+
+    def _place(self, render: str) -> Path:
+        if not _ID.fullmatch(render):
+            raise ValueError("no name of a render")
+        return self._folder / render
+
+    def _read(self, render: str, sha256: str) -> bytes | None:
+        try:
+            pcm = (self._place(render) / f"{sha256}.pcm").read_bytes()
+        except OSError:
+            return None
+        return pcm if hashlib.sha256(pcm).hexdigest() == sha256 else None
+
+    def _names(self, render: str) -> set[str]:
+        try:
+            return {path.stem for path in self._place(render).iterdir() if path.suffix == ".pcm"}
+        except OSError:
+            return set()
+
+    @asynccontextmanager
+    async def _asked(self, owner: str) -> AsyncIterator[Owned]:
+        try:
+            async with asyncio.timeout(ASK_S):
+                yield Owned(self._store, owner)
+        except (StoreError, TimeoutError) as error:
+            raise StoreUnreachable from error
+
+
+class NewSound:
+    """The sound of a line on its way into a file: nobody finds it until it is whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.size = 0
+        """Bytes so far."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._path = folder / f".{secrets.token_hex(8)}"
+        self._file = open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: PTH123, SIM115
+        self._hash = hashlib.sha256()
+
+    async def write(self, pcm: bytes) -> None:
+        """The next piece of it. Raises: OSError."""
+        await asyncio.to_thread(self._write, pcm)
+
+    async def keep(self) -> str:
+        """It is whole; returns its name. Raises: OSError."""
+        return await asyncio.to_thread(self._keep)
+
+    def drop(self) -> None:
+        """It will never be whole. Doing it twice, or after `keep`, does no harm."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _write(self, pcm: bytes) -> None:
+        self._file.write(pcm)
+        self._hash.update(pcm)
+        self.size += len(pcm)
+
+    def _keep(self) -> str:
+        self._file.close()
+        name = self._hash.hexdigest()
+        self._path.replace(self._folder / f"{name}.pcm")
+        return name
+
+
+def _is_of(row: Row, lines: Sequence[CastLine]) -> bool:
+    return bool(row["number"] < len(lines) and row["content"] == lines[row["number"]].content)
