@@ -51,7 +51,8 @@ class CounterEngine:
     slowly: five times faster than speech instead of at once · late: half a second before the first block ·
     explode: an error of its own kind · crash: an error of any kind · die: SIGKILL to its own process, once per
     file named by FAKE_DEATHS · freeze: no block for a minute · mute: no sound at all ·
-    hunger: all the memory it may have, once per file named by FAKE_DEATHS
+    hunger: all the memory it may have, once per file named by FAKE_DEATHS ·
+    gorge: more than it may have, until the kernel ends it, once per file named by FAKE_DEATHS
 
     Each start leaves a file in FAKE_STARTS, whose name ends with that of the voice.
     """
@@ -102,6 +103,8 @@ class CounterEngine:
             os.kill(os.getpid(), signal.SIGKILL)
         if "hunger" in words and may_die():
             eat_all_memory()
+        if "gorge" in words and may_die():
+            gorge()
 
 
 class ThreadedCounterEngine(CounterEngine):
@@ -143,6 +146,13 @@ def eat_all_memory() -> None:
         bytearray(2**30)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def gorge() -> None:
+    """Take memory, page by page, up to two gigabytes: a process with a limit does not get that far."""
+    taken = []
+    for _ in range(256):
+        taken.append(b"\xff" * (8 * 1024 * 1024))
 
 
 def may_die() -> bool:
