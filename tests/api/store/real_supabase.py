@@ -36,6 +36,16 @@ create schema auth; grant usage on schema auth, public to anon, authenticated, s
 create function auth.uid() returns uuid language sql stable as
   $$ select nullif(current_setting('request.jwt.claims', true)::json ->> 'sub', '')::uuid $$;
 alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
+create schema storage; grant usage on schema storage to anon, authenticated, service_role;
+create table storage.buckets (
+  id text primary key, name text not null unique, public boolean default false, file_size_limit bigint,
+  allowed_mime_types text[]);
+create table storage.objects (
+  id uuid primary key default gen_random_uuid(), bucket_id text references storage.buckets (id), name text);
+alter table storage.buckets enable row level security; alter table storage.objects enable row level security;
+grant all on storage.buckets, storage.objects to anon, authenticated, service_role;
+create function storage.foldername(name text) returns text[] language sql immutable as
+  $$ select (string_to_array(name, '/'))[1 : array_length(string_to_array(name, '/'), 1) - 1] $$;
 """
 """What a Supabase project has before the first migration; the generous grants are Supabase's own."""
 
