@@ -68,6 +68,33 @@ class AccessDenied(ConversationError):
     default = "This server needs an access key."
 
 
+class AccessExpired(ConversationError):
+    code = "access_expired"
+    status = 401
+    retryable = True
+    default = "You are signed in no longer; sign in again and go on where you were."
+
+
+class UsersUnreachable(ConversationError):
+    code = "users_unreachable"
+    status = 503
+    retryable = True
+    default = "Nobody can say at the moment whether you are signed in; try again."
+    retry_after_s: ClassVar[int] = 5
+
+
+class ShareUnknown(ConversationError):
+    code = "share_unknown"
+    status = 404
+    default = "This link has expired or was taken back."
+
+
+class ReadOnly(ConversationError):
+    code = "read_only"
+    status = 403
+    default = "Whoever came by this link may listen, not speak."
+
+
 class RouteUnknown(ConversationError):
     code = "route_unknown"
     status = 404

@@ -155,6 +155,7 @@ class SessionOpened(ServerMessage):
     cast: dict[str, Any]
     settings: dict[str, Any]
     notice: str | None = None
+    is_guest: bool = False
 
 
 class Status(ServerMessage):

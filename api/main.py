@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +22,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import Access
+from api.access.access import Access
 from api.admission import Admission
 from api.casting.characters import Characters
 from api.demo import DemoModel
@@ -44,6 +45,7 @@ from api.routes import (
     openai_audio,
     openai_speech,
     openai_stream,
+    passes,
     renders,
     sessions,
     socket,
@@ -56,7 +58,7 @@ from api.speaking.lexicon import open_lexicon
 from api.speaking.offers import Offers
 from api.speaking.readings import Readings
 from api.store.archive import Archive
-from api.store.opening import open_store
+from api.store.opening import open_shelf, open_store
 from api.streams import Streams, StreamsError
 from api.turn.dispatch import Dispatcher
 from api.turn.stage import Parts
@@ -72,6 +74,7 @@ _ROUTES = (
     sessions,
     events,
     characters,
+    passes,
     socket,
     openai_audio,
     openai_speech,
@@ -82,8 +85,8 @@ FRONTEND = Path(__file__).parent.parent / "frontend"
 MAX_BODY_BYTES = 1024 * 1024
 SECURITY_HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "media-src 'self' blob:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{shelf}; img-src 'self' data:; "
+        "media-src 'self' blob:{shelf}; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
@@ -111,7 +114,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         max_body_size=MAX_BODY_BYTES,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings), www_redirect=False),
-            Middleware(SecurityHeaders),
+            Middleware(SecurityHeaders, sounds_at=settings.supabase_url),
         ],
         docs_url=None,
         redoc_url=None,
@@ -138,7 +141,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     model = OpenAIModel(llm, settings) if llm.base_url else DemoModel()
     neighbours = Neighbours(streams, inbox, name)
     admission = Admission(streams, settings.max_listeners)
-    store = open_store(settings)
+    store, shelf = open_store(settings), open_shelf(settings)
     archive, cast = Archive(store), Characters(store)
     parts = Parts(streams, inbox, dispatcher, model, admission, cast, open_lexicon(settings.lexicon))
     held = Sessions(parts, neighbours, settings, archive)
@@ -165,8 +168,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         readings,
         offers,
         desk,
+        shelf,
     )
     archive.start()
+    access.start()
     await inbox.start()
     await admission.start()
     await held.start()
@@ -188,6 +193,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await held.stop()
         await cast.stop()
         await archive.stop()
+        await shelf.close()
+        await access.stop()
         await admission.stop()
         await inbox.stop()
         await model.close()
@@ -195,10 +202,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 class SecurityHeaders:
-    """Adds the same headers to every answer. Plain ASGI, because Starlette's base class would buffer streams."""
+    """Adds the same headers to every answer. Plain ASGI, because Starlette's base class would buffer streams.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `sounds_at` is the address of another server that keeps our sound files, and sends them to the page.
+    """
+
+    def __init__(self, app: ASGIApp, sounds_at: str = "") -> None:
         self.app = app
+        there = urlsplit(sounds_at)
+        shelf = f" {there.scheme}://{there.netloc.rpartition('@')[2]}" if sounds_at else ""
+        self._headers = {name: value.replace("{shelf}", shelf) for name, value in SECURITY_HEADERS.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on."""
@@ -209,7 +222,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 if not scope["path"].startswith(("/api", "/v1")):
                     # The page and its modules change together; the browser asks each time and gets 304.

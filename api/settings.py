@@ -111,13 +111,25 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def refuse_open_doors(self) -> Settings:
-        """Beyond loopback nobody gets in without a key, unless the operator says so in so many words."""
-        if not self.is_loopback and not self.api_keys and not self.allow_open:
+        """Beyond loopback nobody gets in without a key or a user, unless the operator says so in so many words."""
+        if not self.is_loopback and not self.api_keys and not self.supabase_url and not self.allow_open:
             raise ValueError(
-                f"CUELINE_HOST={self.host} is reachable from outside: set CUELINE_API_KEYS, "
+                f"CUELINE_HOST={self.host} is reachable from outside: set CUELINE_API_KEYS or SUPABASE_URL, "
                 "or CUELINE_ALLOW_OPEN=1 if everybody there may use it"
             )
         return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether who brings nothing is let in, as the one local user.
+
+        Other names of the server are those of a proxy, behind which everybody seems to come from this machine: where
+        users can be told apart, they are.
+        """
+        if self.api_keys:
+            return False
+        is_private = self.is_loopback and not (self.supabase_url and self.allowed_hosts)
+        return self.allow_open or is_private
 
     @property
     def is_loopback(self) -> bool:

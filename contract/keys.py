@@ -16,6 +16,10 @@ WORKER_LIFETIME_S = 4
 API_LIFETIME_S = 2
 """An api process that has not said for this long that it lives has lost its sessions to whoever wants them."""
 TICKET_LIFETIME_S = 60
+SHARE_LIFETIME_S = 24 * 3600
+"""How long a link to a session works, if it is not taken back before."""
+SHARES_MAX = 32
+"""Links of one session that work at once."""
 RECORDING_LIFETIME_S = 120
 """What somebody said, and what was heard in it, after the last look at it."""
 
@@ -52,6 +56,7 @@ MAX_BYTES = {
     "recognizer": 65_536,
     "recognizers": 65_536,
     "ticket": 1024,
+    "shares": 16_384,
     "probe": 1024,
 }
 """Bytes of one key of each kind, as Redis counts them, at the very worst.
@@ -145,3 +150,8 @@ def transcript(name: str) -> str:
 def ticket(digest: str) -> str:
     """String: the owner of a one-use ticket, stored under the ticket's SHA-256."""
     return f"{PREFIX}:ticket:{digest}"
+
+
+def shares(session: str) -> str:
+    """Sorted set: SHA-256 of each link's token, by the second at which it expires."""
+    return f"{PREFIX}:{{{session}}}:shares"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 VARIABLES = {
-    "CUELINE_HOST": "address the api listens on; anything but loopback needs CUELINE_API_KEYS",
+    "CUELINE_HOST": "address the api listens on; anything but loopback needs CUELINE_API_KEYS or SUPABASE_URL",
     "CUELINE_PORT": "port of the api and the page",
     "CUELINE_REDIS_URL": "your Redis; unset: `cueline up` starts its own",
     "CUELINE_DATA_DIR": "where Cueline keeps its own data",
@@ -47,7 +47,7 @@ VARIABLES = {
 FOREIGN = {
     "OPENROUTER_API_KEY": "used when no CUELINE_LLM_* is set",
     "OPENAI_API_KEY": "used when neither CUELINE_LLM_* nor OPENROUTER_API_KEY is set",
-    "SUPABASE_URL": "your Supabase project; unset: conversations are kept in a file in CUELINE_DATA_DIR",
+    "SUPABASE_URL": "your Supabase project: its users, and what is kept; unset: files in CUELINE_DATA_DIR",
     "SUPABASE_KEY": "the secret key of that project",
 }
 """Variables of other programs that we understand too."""

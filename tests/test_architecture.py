@@ -38,6 +38,8 @@ DOORS = {
     "soundfile": {"api/listening/decode.py"},
     "supabase": {"api/store/supabase.py"},
     "postgrest": {"api/store/supabase.py"},
+    "jwt": {"api/access/users.py"},
+    "storage3": {"api/store/bucket.py"},
     "aiosqlite": {"api/store/sqlite.py"},
     "sqlite3": {"api/store/sqlite.py"},
     "espeakng_loader": {"workers/tts/espeak.py"},

@@ -12,12 +12,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from api.access.access import Asker, is_over
 from api.errors import MessageInvalid
 from api.events import Gap
-from api.routes.house import AHeardSession, AHouse, take_room
+from api.routes.house import AHeardSession, AHouse, AListener, House, take_room
 from api.session.resume import are_events_gone, is_hole
 from api.session.session import Session
-from api.streams import Streams, StreamsError
+from api.streams import StreamsError
 
 router = APIRouter(prefix="/api")
 
@@ -30,6 +31,7 @@ _ENTRY_ID = re.compile(r"\d{1,18}(-\d{1,18})?")
 async def mirror(
     session: AHeardSession,
     house: AHouse,
+    listener: AListener,
     after: Annotated[str | None, Query(max_length=40)] = None,
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
 ) -> EventSourceResponse:
@@ -40,19 +42,20 @@ async def mirror(
     if not _ENTRY_ID.fullmatch(position):
         raise MessageInvalid("after and Last-Event-ID are the id of an event, or 0.")
     return EventSourceResponse(
-        _events(house.streams, session, position), ping=PING_S, headers={"X-Accel-Buffering": "no"}
+        _events(house, session, position, listener), ping=PING_S, headers={"X-Accel-Buffering": "no"}
     )
 
 
-async def _events(streams: Streams, session: Session, after: str) -> AsyncIterator[ServerSentEvent]:
+async def _events(house: House, session: Session, after: str, listener: Asker) -> AsyncIterator[ServerSentEvent]:
     """Rung by the mirror where the session's turns run; looks every second for what another process wrote."""
+    streams = house.streams
     try:
         gap = Gap(what="messages", message="Some messages before this are gone.")
         if await are_events_gone(streams, session.id, after, session.last_mirrored):
             yield ServerSentEvent(data=gap.to_json(session.id), event=gap.type)
         before = None
-        with session.reading():
-            while not session.is_closed:
+        with session.reading(), house.access.shares.visit(session.id, listener.share) as visit:
+            while not session.is_closed and not is_over(listener) and not visit.over.is_set():
                 more = session.next_write()
                 found = await streams.read_events(session.id, after)
                 for after, text in found:

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.routes.house import AHouse, AnOwner
+from api.errors import AccessDenied
+from api.routes.house import AHouse, AnAsker
 from api.streams import StreamsError
 
 router = APIRouter()
@@ -47,8 +48,10 @@ async def readyz(house: AHouse) -> JSONResponse:
 
 
 @router.get("/metrics")
-async def metrics(owner: AnOwner) -> Response:
-    """Prometheus, which can send a key like anybody else."""
+async def metrics(asker: AnAsker) -> Response:
+    """Prometheus, which can send a key. Not for a project's users: it tells of everybody."""
+    if asker.kind == "user":
+        raise AccessDenied("The figures of this server are for who has one of its keys.")
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 from starlette.requests import HTTPConnection
 
-from api.access import Access
+from api.access.access import Access, Asker
 from api.admission import Admission
 from api.casting.characters import Characters
 from api.inbox import Inbox
@@ -22,6 +22,7 @@ from api.settings import Llm, Settings
 from api.speaking.offers import Offers
 from api.speaking.readings import Readings
 from api.store.archive import Archive
+from api.store.shelf import Shelf
 from api.streams import Streams
 from api.turn.dispatch import Dispatcher
 
@@ -45,6 +46,7 @@ class House:
     readings: Readings
     offers: Offers
     desk: Desk
+    shelf: Shelf
     is_draining: bool = False
     """Asked to end: what runs is ended or handed over, nothing new comes."""
 
@@ -55,14 +57,31 @@ def find_house(connection: HTTPConnection) -> House:
     return house
 
 
-async def find_owner(connection: HTTPConnection) -> str:
+async def find_asker(connection: HTTPConnection) -> Asker:
     """Whose request this is; AccessDenied otherwise."""
-    return await find_house(connection).access.owner(connection.headers.get("authorization"))
+    return await find_house(connection).access.asker(connection.headers.get("authorization"))
 
 
-async def find_listener(connection: HTTPConnection, ticket: Annotated[str | None, Query(max_length=64)] = None) -> str:
-    """The same where a browser can send no header, and brings a ticket instead."""
-    return await find_house(connection).access.owner(connection.headers.get("authorization"), ticket)
+Ticket = Annotated[str | None, Query(max_length=64)]
+
+
+async def find_ticket_owner(connection: HTTPConnection, ticket: Ticket = None) -> str:
+    """The owner, where a browser can send no header and brings a ticket instead."""
+    access = find_house(connection).access
+    return (await access.asker(connection.headers.get("authorization"), ticket)).owner
+
+
+async def find_listener(
+    connection: HTTPConnection,
+    session_id: Annotated[str, Path()],
+    ticket: Ticket = None,
+    share: Annotated[str | None, Query(max_length=64)] = None,
+) -> Asker:
+    """The same for the session in the path, to which a link may lead, and nowhere else."""
+    access = find_house(connection).access
+    if share is not None:
+        return await access.guest(session_id, share)
+    return await access.asker(connection.headers.get("authorization"), ticket)
 
 
 AHouse = Annotated[House, Depends(find_house)]
@@ -74,7 +93,17 @@ async def take_room(house: AHouse) -> AsyncIterator[None]:
         yield
 
 
+AnAsker = Annotated[Asker, Depends(find_asker)]
+AListener = Annotated[Asker, Depends(find_listener)]
+
+
+async def find_owner(asker: AnAsker) -> str:
+    """To whom belongs what this request is about."""
+    return asker.owner
+
+
 AnOwner = Annotated[str, Depends(find_owner)]
+ATicketOwner = Annotated[str, Depends(find_ticket_owner)]
 
 
 async def find_session(session_id: str, house: AHouse, owner: AnOwner) -> Session:
@@ -82,9 +111,9 @@ async def find_session(session_id: str, house: AHouse, owner: AnOwner) -> Sessio
     return await house.sessions.find(session_id, owner)
 
 
-async def find_heard_session(session_id: str, house: AHouse, owner: Annotated[str, Depends(find_listener)]) -> Session:
-    """The same for who may bring a ticket."""
-    return await house.sessions.find(session_id, owner)
+async def find_heard_session(session_id: str, house: AHouse, listener: AListener) -> Session:
+    """The same for who may bring a ticket or a link."""
+    return await house.sessions.find(session_id, listener.owner)
 
 
 ASession = Annotated[Session, Depends(find_session)]

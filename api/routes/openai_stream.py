@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.encoding.encoder import stream_encoder
 from api.ending import end_tasks
-from api.errors import AccessDenied, MessageInvalid, StoreUnreachable, TextTooLong
+from api.errors import MessageInvalid, StoreUnreachable, TextTooLong
+from api.routes.doorway import POLICY, TRY_AGAIN, let_in
 from api.routes.house import House, find_house
 from api.routes.openai_shape import error_body
 from api.routes.openai_speech import MAX_INSTRUCTIONS_CHARS, SpeechFormat, Wanted, want
@@ -42,7 +42,7 @@ IDLE_S = 60.0
 FLUSH_S = 0.3
 """A sentence that is complete but for its look-ahead waits no longer than this for more text."""
 SEND_S = 10.0
-NORMAL, POLICY, TRY_AGAIN = 1000, 1008, 1013
+NORMAL = 1000
 
 
 class Config(BaseModel):
@@ -75,22 +75,13 @@ _MESSAGES: TypeAdapter[Config | Text | Done] = TypeAdapter(Annotated[Config | Te
 @router.websocket("/v1/audio/speech/stream")
 async def stream(websocket: WebSocket, ticket: str | None = None) -> None:
     """One text, spoken while it comes."""
-    house, headers = find_house(websocket), websocket.headers
-    if not house.access.is_known_origin(headers.get("origin"), headers.get("host")):
-        await _deny(websocket, 403, "Sockets are opened from the server's own pages only.")
-        return
-    try:
-        owner = await house.access.owner(headers.get("authorization"), ticket)
-    except AccessDenied as error:
-        await _deny(websocket, 401, error.text)
-        return
-    except StreamsError:
-        await _deny(websocket, 503, StoreUnreachable.default)
+    house = find_house(websocket)
+    if not (asker := await let_in(websocket, ticket)):
         return
     await websocket.accept()
     try:
         with house.admission.listener():
-            await Recitation(websocket, house, owner).run()
+            await Recitation(websocket, house, asker.owner).run()
         await websocket.close(NORMAL)
     except CuelineError as error:
         await _refuse(websocket, error)
@@ -201,10 +192,6 @@ class Recitation:
         except ValidationError as error:
             first = error.errors()[0]
             raise MessageInvalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-
-
-async def _deny(websocket: WebSocket, status: int, why: str) -> None:
-    await websocket.send_denial_response(JSONResponse({"detail": why}, status_code=status))
 
 
 async def _refuse(websocket: WebSocket, error: CuelineError) -> None:

@@ -19,7 +19,7 @@ from api.errors import MessageInvalid
 from api.render.desk import Desk
 from api.render.errors import RenderUnknown
 from api.render.order import LineChange, Order
-from api.routes.house import AHouse, AnOwner, find_listener, take_room
+from api.routes.house import AHouse, AnOwner, ATicketOwner, take_room
 from contract.audio import ms_to_bytes
 
 router = APIRouter(prefix="/api/renders")
@@ -110,7 +110,7 @@ async def audio(
 async def events(
     render_id: str,
     desk: ADesk,
-    owner: Annotated[str, Depends(find_listener)],
+    owner: ATicketOwner,
     after: Annotated[str | None, Query(max_length=40)] = None,
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
 ) -> EventSourceResponse:

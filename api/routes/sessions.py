@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from api.encoding.encoder import StreamEncoder, stream_encoder
@@ -16,7 +16,7 @@ from api.encoding.sending import encoded
 from api.ensemble.playbill import shown_cast, shown_settings
 from api.errors import AudioGone, FormatUnknown, MessageInvalid, TurnUnknown
 from api.events import Chat, SetCast, SetTuning
-from api.routes.house import AHouse, AnOwner, ASession
+from api.routes.house import AHeardSession, AHouse, AnOwner, ASession
 from api.session.session import Session
 from api.store.archive import TITLE_CHARS
 from api.transcript import FORMATS
@@ -136,7 +136,7 @@ async def say(session: ASession, message: NewMessage) -> dict[str, int]:
 
 @router.get("/sessions/{session_id}/turns/{turn}/audio")
 async def audio(
-    session: ASession, house: AHouse, turn: int, audio_format: Annotated[str, Query(alias="format")] = "wav"
+    session: AHeardSession, house: AHouse, turn: int, audio_format: Annotated[str, Query(alias="format")] = "wav"
 ) -> Response:
     """A turn's audio, streamed while it is still being made, replayable until it expires."""
     wanted = find_format(audio_format, STREAMED)
@@ -162,12 +162,6 @@ async def audio(
             _stream(session, encoder, first, chunks), media_type=encoder.media_type, headers=headers
         )
     return body
-
-
-@router.post("/tickets")
-async def ticket(house: AHouse, owner: AnOwner) -> JSONResponse:
-    """A one-minute, one-use ticket for a browser's socket or event stream."""
-    return JSONResponse({"ticket": await house.access.make_ticket(owner)}, headers={"Cache-Control": "no-store"})
 
 
 def _describe(session: Session) -> dict[str, Any]:

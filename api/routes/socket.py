@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
+import time
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from api.access.access import Asker
+from api.access.shares import Visit
 from api.admission import FramePace
 from api.demo import NOTICE
 from api.ending import end_tasks
 from api.ensemble.playbill import shown_cast, shown_settings
 from api.errors import (
-    AccessDenied,
+    AccessExpired,
     AudioUnexpected,
     ListenerTooSlow,
     MessageInvalid,
+    ReadOnly,
     SessionUnknown,
-    StoreUnreachable,
+    ShareUnknown,
 )
 from api.events import (
     AnyClientMessage,
     Ping,
+    Played,
     Pong,
     Reset,
     Resume,
@@ -38,6 +43,7 @@ from api.events import (
 )
 from api.listening.ear import Ear
 from api.listening.line import Line
+from api.routes.doorway import POLICY, let_in, refuse
 from api.routes.house import House, find_house
 from api.session.listeners import Item, Listener
 from api.session.resume import Place, is_new, missed
@@ -58,48 +64,48 @@ RESUME_GRACE_S = 0.5
 """A socket that comes back to a session hears nothing until it has said what it has, or this long has passed."""
 MAX_BAD = 50
 """Messages in a row that make no sense, or come too fast, before the socket is closed."""
-PARTING_S = 2.0
-"""For a last word. Behind a full line it cannot be said: the other side then sees a line that is lost, and resumes."""
-
-TRY_AGAIN, POLICY, NORMAL = 1013, 1008, 1000
 
 
 @router.websocket("/ws")
-async def socket(websocket: WebSocket, session: str | None = None, ticket: str | None = None) -> None:
+async def socket(
+    websocket: WebSocket, session: str | None = None, ticket: str | None = None, share: str | None = None
+) -> None:
     """A listener comes, and goes."""
     house = find_house(websocket)
-    headers = websocket.headers
-    if not house.access.is_known_origin(headers.get("origin"), headers.get("host")):
-        await _deny(websocket, 403, "Sockets are opened from the server's own pages only.")
-        return
-    try:
-        owner = await house.access.owner(headers.get("authorization"), ticket)
-    except AccessDenied as error:
-        await _deny(websocket, 401, error.text)
-        return
-    except StreamsError:
-        await _deny(websocket, 503, StoreUnreachable.default)
-        return
     framing = FRAMED if FRAMED in websocket.scope.get("subprotocols", []) else None
+    try:
+        asker = await let_in(websocket, ticket, session or "", share)
+    except ShareUnknown as error:
+        await websocket.accept(framing)
+        await refuse(websocket, error)
+        return
+    if asker is None:
+        return
     try:
         with house.admission.listener():
             await websocket.accept(framing)
+            owner = asker.owner
             found = await (house.sessions.find(session, owner) if session else house.sessions.create(owner))
-            connection = Connection(websocket, house, found, is_framed=framing is not None, is_back=session is not None)
+            connection = Connection(
+                websocket, house, found, asker, is_framed=framing is not None, is_back=bool(session)
+            )
             await connection.run()
     except CuelineError as error:
         if websocket.application_state is WebSocketState.CONNECTING:
             await websocket.accept(framing)
-        await _refuse(websocket, error)
+        await refuse(websocket, error)
 
 
 class Connection:
     """One socket: a loop that hears, a loop that says."""
 
-    def __init__(self, websocket: WebSocket, house: House, session: Session, *, is_framed: bool, is_back: bool) -> None:
+    def __init__(
+        self, websocket: WebSocket, house: House, session: Session, asker: Asker, *, is_framed: bool, is_back: bool
+    ) -> None:
         self._websocket = websocket
         self._house = house
         self._session = session
+        self._asker = asker
         self._is_framed = is_framed
         self._is_back = is_back
         self._listener: Listener = session.join()
@@ -114,7 +120,9 @@ class Connection:
         """Until either side is done."""
         loops = [asyncio.create_task(self._send_loop()), asyncio.create_task(self._receive_loop())]
         try:
-            await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            with self._house.access.shares.visit(self._session.id, self._asker.share) as visit:
+                loops.append(asyncio.create_task(self._end_in_time(visit)))
+                await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await end_tasks(*loops)
             self._session.leave(self._listener)
@@ -124,6 +132,17 @@ class Connection:
             result = loop.exception() if loop.done() and not loop.cancelled() else None
             if result and not isinstance(result, WebSocketDisconnect | RuntimeError):
                 log.error("a socket broke", exc_info=result)
+
+    async def _end_in_time(self, visit: Visit) -> None:
+        """Until whoever came in may be here no more."""
+        until = self._asker.until
+        try:
+            async with asyncio.timeout(None if math.isinf(until) else until - time.time()):
+                await visit.over.wait()
+        except TimeoutError:
+            await refuse(self._websocket, AccessExpired(), self._session.id)
+        else:
+            await refuse(self._websocket, ShareUnknown(), self._session.id)
 
     # says
 
@@ -138,9 +157,9 @@ class Connection:
                 if not resume or is_new(item, resume, self._joined):
                     await self._send_item(item)
         except CuelineError as error:
-            await _refuse(self._websocket, error, self._session.id)
+            await refuse(self._websocket, error, self._session.id)
         except TimeoutError:
-            await _refuse(self._websocket, ListenerTooSlow(), self._session.id)
+            await refuse(self._websocket, ListenerTooSlow(), self._session.id)
 
     def _opening(self) -> ServerMessage:
         return SessionOpened(
@@ -152,6 +171,7 @@ class Connection:
             cast=shown_cast(self._session.playbill),
             settings=shown_settings(self._session.playbill),
             notice=None if self._house.llm.base_url else NOTICE,
+            is_guest=self._is_guest,
         )
 
     async def _wait_for_resume(self) -> Resume | None:
@@ -211,8 +231,12 @@ class Connection:
                 self._tell(error_message(error))
                 self._bad += 1
                 if self._bad >= MAX_BAD:
-                    await _refuse(self._websocket, error, self._session.id, POLICY)
+                    await refuse(self._websocket, error, self._session.id, POLICY)
                     return
+
+    @property
+    def _is_guest(self) -> bool:
+        return self._asker.kind == "guest"
 
     async def _hear(self, message: AnyClientMessage) -> None:
         if isinstance(message, Resume):
@@ -224,6 +248,10 @@ class Connection:
             self._resume.set_result(None)
         if isinstance(message, Ping):
             self._listener.tell(Pong(t=message.t).to_json(self._session.id), at_once=True)
+        elif self._is_guest:
+            # How far a guest has heard is nobody's business: what history keeps is what the owner heard.
+            if not isinstance(message, Played):
+                raise ReadOnly
         elif isinstance(message, Start):
             await self._listen(message)
         else:
@@ -247,6 +275,8 @@ class Connection:
         self._ear = None
 
     def _hear_audio(self, frame: bytes) -> None:
+        if self._is_guest:
+            raise ReadOnly
         if self._ear is None:
             raise AudioUnexpected
         self._ear.hear(frame)
@@ -263,27 +293,3 @@ class Connection:
         elif item.text.startswith('{"type":"status","status":"stopped"'):
             # Perhaps somebody else's word: nobody is listened to any more.
             self._stop_listening()
-
-
-async def _deny(websocket: WebSocket, status: int, why: str) -> None:
-    """Refuse before the socket is open."""
-    await websocket.send_denial_response(JSONResponse({"detail": why}, status_code=status))
-
-
-async def _refuse(websocket: WebSocket, error: CuelineError, session: str = "", code: int = 0) -> None:
-    """Say why, then close: come back later, or do not."""
-    try:
-        async with asyncio.timeout(PARTING_S):
-            await websocket.send_text(error_message(error).to_json(session))
-    except (TimeoutError, RuntimeError, WebSocketDisconnect):
-        log.debug("a refused socket did not wait for the reason")
-    await _close(websocket, code or (TRY_AGAIN if error.retryable else POLICY), error.code)
-
-
-async def _close(websocket: WebSocket, code: int, why: str) -> None:
-    if websocket.application_state is WebSocketState.CONNECTED:
-        try:
-            async with asyncio.timeout(PARTING_S):
-                await websocket.close(code, why)
-        except (TimeoutError, RuntimeError):
-            log.debug("a socket was closed by the other side")

@@ -3,6 +3,7 @@
 from api.streams.client import Entry, StreamsAway, StreamsError
 from api.streams.events import EventStreams
 from api.streams.holders import Holder, Holders
+from api.streams.passes import Passes
 from api.streams.queue import Queue
 from api.streams.recordings import Recordings
 from api.streams.records import Records
@@ -11,5 +12,5 @@ from api.streams.sentences import TOP_ID, SentenceStreams
 __all__ = ["TOP_ID", "Entry", "Holder", "Streams", "StreamsAway", "StreamsError"]
 
 
-class Streams(SentenceStreams, EventStreams, Records, Recordings, Queue, Holders):
+class Streams(SentenceStreams, EventStreams, Records, Recordings, Queue, Passes, Holders):
     """Commands that are short, and clients whose calls end within seconds."""

@@ -1,4 +1,4 @@
-"""Queue: jobs on their way to workers, workers' signs of life, bells, tickets. Not: what a job says."""
+"""Queue: jobs on their way to workers, workers' signs of life, bells. Not: what a job says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contract import keys
 
 
 class Queue(Client):
-    """What api and workers tell each other, and what the api keeps for a minute."""
+    """What api and workers tell each other."""
 
     async def workers(self) -> list[dict[str, Any]]:
         """What every speech worker that takes jobs says of itself."""
@@ -35,15 +35,6 @@ class Queue(Client):
     async def is_queued(self, queue: str, message: str) -> bool:
         """Whether no worker has taken a message yet."""
         return await self.redis.lpos(queue, message) is not None
-
-    async def keep_ticket(self, digest: str, owner: str) -> None:
-        """Remember a ticket for a minute."""
-        await self.redis.set(keys.ticket(digest), owner, ex=keys.TICKET_LIFETIME_S)
-
-    async def use_ticket(self, digest: str) -> str | None:
-        """Whose ticket this is; it is void afterwards."""
-        owner = await self.redis.getdel(keys.ticket(digest))
-        return text(owner) if owner else None
 
     async def used_ratio(self) -> float:
         """Share of Redis' memory limit in use; without one, of its machine's memory."""

@@ -65,7 +65,7 @@ class Records(Client):
     async def delete_session(self, session: str, owner: str, turns: int) -> None:
         """Forget a session: its text, its turns, its audio."""
         await self.redis.zrem(keys.owner(owner), session)
-        kept = (keys.session, keys.holders, keys.events, keys.history, keys.messages)
+        kept = (keys.session, keys.holders, keys.events, keys.history, keys.messages, keys.shares)
         await self.redis.delete(*(key(session) for key in kept))
         for number in range(turns):
             sentences = int((await self.load_turn(session, number)).get("sentences", 0))

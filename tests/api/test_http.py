@@ -1,4 +1,4 @@
-"""A conversation over HTTP alone: sessions, messages, the mirror, a turn's audio; and who gets in."""
+"""A conversation over HTTP alone: sessions, messages, the mirror, a turn's audio. Who gets in: test_access.py."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import json
 import time
 import urllib.request
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
 import redis
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
 
 from api.encoding.formats import FORMATS
 from contract import keys
@@ -24,7 +21,6 @@ from contract.audio import bytes_to_ms
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer, counter_pcm
 from tests.harness import Stack, wait_until
-from tests.test_laws import expected_pcm
 
 Event = tuple[str, str, dict[str, object]]
 
@@ -267,80 +263,6 @@ def test_readyz_says_what_is_missing(tmp_path: Path) -> None:
         assert (status, "worker" in answer["reason"]) == (503, True)
     finally:
         stack.stop()
-
-
-KEY, OTHER = "a-key-that-is-long-enough", "another-key-of-some-length"
-
-
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) -> Iterator[Stack]:
-    """A stack that asks for keys."""
-    running = Stack(tmp_path_factory.mktemp("locked"), env=model_env(model) | {"CUELINE_API_KEYS": f"{KEY},{OTHER}"})
-    try:
-        yield running.start(workers=1)
-    finally:
-        running.stop()
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
-
-
-@pytest.mark.parametrize("headers", [{}, bearer("wrong-key-of-some-length"), bearer(""), {"Authorization": KEY}])
-@pytest.mark.parametrize(
-    "path", ["/api/sessions", "/api/characters", "/api/voices", "/api/sessions/nobody-knows-me/events"]
-)
-def test_without_a_key_nothing_is_told(locked: Stack, path: str, headers: dict[str, str]) -> None:
-    status, _, answer = locked.request("GET", path, headers=headers)
-    assert (status, answer["WWW-Authenticate"]) == (401, "Bearer")
-
-
-def test_what_belongs_to_another_key_does_not_exist(locked: Stack) -> None:
-    _, body, _ = locked.request("POST", "/api/sessions", {}, bearer(KEY))
-    session = json.loads(body)["id"]
-    locked.request("POST", f"/api/sessions/{session}/messages", {"text": "SAY Private."}, bearer(KEY))
-    for method, path, data in (
-        ("GET", "", None),
-        ("DELETE", "", None),
-        ("GET", "/events", None),
-        ("POST", "/messages", {"text": "x"}),
-        ("GET", "/turns/0/audio", None),
-    ):
-        url = f"/api/sessions/{session}{path}"
-        assert locked.request(method, url, data, bearer(OTHER))[0] == 404
-        assert locked.request(method, url, data)[0] == 401
-    assert session not in locked.request("GET", "/api/sessions", headers=bearer(OTHER))[1].decode()
-    assert locked.request("GET", f"/api/sessions/{session}", headers=bearer(KEY))[0] == 200
-
-
-async def test_a_ticket_opens_one_socket_once(locked: Stack) -> None:
-    _, body, _ = await asyncio.to_thread(locked.request, "POST", "/api/tickets", {}, bearer(KEY))
-    url = f"{locked.ws_url}?ticket={json.loads(body)['ticket']}"
-    async with connect(url) as socket:
-        assert json.loads(await socket.recv())["type"] == "session"
-    for refused in (url, locked.ws_url, locked.ws_url + "?ticket=guess"):
-        with pytest.raises(InvalidStatus) as denied:
-            async with connect(refused):
-                pass
-        assert denied.value.response.status_code == 401
-
-
-async def test_a_program_uses_its_key_on_the_socket(locked: Stack) -> None:
-    async with locked.listen(additional_headers=bearer(KEY)) as client:
-        turn = await client.ask("SAY Come in.")
-        assert client.pcm(turn) == expected_pcm(client, turn)
-
-
-def test_no_secret_is_written_to_a_log(locked: Stack) -> None:
-    locked.request("GET", "/api/sessions", headers=bearer(KEY))
-    _, body, _ = locked.request("POST", "/api/tickets", {}, bearer(KEY))
-    ticket = json.loads(body)["ticket"]
-    session = json.loads(locked.request("POST", "/api/sessions", {}, bearer(KEY))[1])["id"]
-    locked.request("GET", f"/api/sessions/{session}/turns/0/audio?ticket={ticket}")
-    logs = "".join(path.read_text(errors="replace") for path in locked.folder.glob("*.log"))
-    assert KEY not in logs
-    assert ticket not in logs
-    assert "secret" not in logs, "the password of redis"
 
 
 @pytest.mark.parametrize(
