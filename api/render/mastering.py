@@ -7,9 +7,11 @@ It takes processor for minutes and waits for the disk: `asyncio.to_thread` is th
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from api.render.sound.assembly import Cancelled, Plan, blocks, never
 from contract.audio import SAMPLE_BYTES
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+LEFT_S = 60
 READ_BYTES = 1024 * 1024
 
 
@@ -80,10 +83,15 @@ def written(target: Path) -> Iterator[BinaryIO]:
 
     Two that write the same one do not meet: the last to end wins. Raises: DiskFull, FileUnwritable.
     """
-    draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+    start = f".{target.name[:100]}."
+    draft = target.with_name(f"{start}{secrets.token_hex(6)}.part")
     try:
+        _clear(target.parent, start)
         try:
             with draft.open("x+b") as file:
+                # Where files cannot be locked, what killed processes leave stays.
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX)
                 yield cast(BinaryIO, file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -93,6 +101,18 @@ def written(target: Path) -> Iterator[BinaryIO]:
                 draft.unlink()
     except OSError as error:
         raise _unwritable(error) from error
+
+
+def _clear(folder: Path, start: str) -> None:
+    """Remove what killed processes have left of the same file: nobody holds it any more."""
+    for path in folder.iterdir():
+        if not (path.name.startswith(start) and path.name.endswith(".part")):
+            continue
+        # Somebody else may be faster, or not have come to lock what it made.
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - path.stat().st_mtime > LEFT_S:
+                path.unlink()
 
 
 def _unwritable(error: OSError) -> DiskFull | FileUnwritable:

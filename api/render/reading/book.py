@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from api.render.reading.draft import Draft
-from api.render.reading.text import text_lines
+from api.render.reading.text import between, newlines, text_lines
 from api.render.script import NARRATOR, Script
 
 CHAPTER_PAUSE_MS, HEADING_PAUSE_MS = 1_500, 800
@@ -32,7 +32,6 @@ _MARKDOWN_HEADING = re.compile(r"(#{1,6})\s+(.*?)[\s#]*")
 _RULE = re.compile(r"([-*_=#~])(?:\s*\1){2,}")
 _UNDERLINE = re.compile(r"(=+|-+)")
 _ITEM = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s+")
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _GUTENBERG = re.compile(r"\*\*\* ?(START|END) OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?…]+[\"”’»)]*\s|[。！？]")
 
@@ -49,7 +48,7 @@ def read_book(text: str, narrator: str = "", *, is_markdown: bool = False) -> Sc
     """Raises: ScriptInvalid."""
     draft = Draft()
     if is_markdown:
-        text = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)
+        text = between(text, "<!--", "-->", newlines)
     lines, first = _without_licence(draft, text_lines(text))
     found = _markdown_blocks(lines) if is_markdown else _plain_blocks(lines)
     say_blocks(draft, (block._replace(source_line=block.source_line + first) for block in found), narrator)

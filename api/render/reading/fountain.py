@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from api.render.reading.cues import read_hints, say
 from api.render.reading.draft import Draft
-from api.render.reading.text import text_lines
+from api.render.reading.text import between, newlines, text_lines
 from api.render.script import Script
 
 _TITLE_KEY = re.compile(
@@ -26,7 +26,7 @@ _PARENTHETICAL = re.compile(r"\(([^()]*)\)")
 def read_fountain(text: str, narrator: str = "") -> Script:
     """Raises: ScriptInvalid."""
     draft = Draft()
-    lines = text_lines(_without(_without(text, "/*", "*/"), "[[", "]]"))
+    lines = text_lines(between(between(text, "/*", "*/", newlines), "[[", "]]", newlines))
     first = _read_title_page(draft, lines)
     is_talk, before = False, ""
     for number, (raw, after) in enumerate(pairwise([*lines, ""]), 1):
@@ -54,15 +54,6 @@ def looks_like_fountain(lines: list[str]) -> bool:
     triples = zip(["", *lines], lines, [*lines[1:], ""], strict=False)
     people = sum(bool(_character(line.strip(), before.strip(), after)) for before, line, after in triples)
     return people >= 2 and (scenes > 0 or people * 6 > sum(bool(line.strip()) for line in lines))
-
-
-def _without(text: str, opening: str, closing: str) -> str:
-    """The text without what is hidden between marks, but with its newlines."""
-    kept, at = [], 0
-    while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start + 2)) >= 0:
-        kept += [text[at:start], "\n" * text.count("\n", start, end)]
-        at = end + 2
-    return "".join([*kept, text[at:]])
 
 
 def _read_title_page(draft: Draft, lines: list[str]) -> int:

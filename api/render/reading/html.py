@@ -1,10 +1,16 @@
-"""The XML and XHTML of an EPUB, read as HTML: no entity is expanded, no error stops it. Not: archives, scripts."""
+"""The XML and XHTML of an EPUB, read as HTML: no entity is expanded, no error stops it. Not: archives, scripts.
+
+Python's own HTML parser takes a minute for 60 kB of `<a <a <a …`; here every character is looked at a few times.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from html.parser import HTMLParser
+from html import escape, unescape
 from typing import Self
+
+from api.render.reading.text import between
 
 _HEADINGS = {"h1", "h2", "h3"}
 _BLOCKS = {
@@ -14,27 +20,66 @@ _BLOCKS = {
 _UNHEARD = {"head", "script", "style", "svg", "math", "rt", "rp", "nav", "audio", "video", "object"}
 _NOTES = ("noteref", "footnote", "endnote", "pagebreak")
 _VOID = {"br", "hr", "img", "meta", "link", "input", "col", "source", "wbr", "area", "base", "embed", "track"}
-Attributes = list[tuple[str, str | None]]
+_RAW = {"script", "style"}
+"""What is in these is no markup."""
+Attributes = list[tuple[str, str]]
+
+_TOKEN = re.compile(r"<(/?)([A-Za-z][^\s<>/]{0,63})([^<>]{0,4096})>|<[!?][^<>]{0,4096}>|[^<]+|<")
+_ATTRIBUTE = re.compile(r"""([\w:.-]{1,64})(?:\s{0,9}=\s{0,9}("[^"]*"|'[^']*'|[^\s"']+))?""")
 
 
-class _Reader(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+class _Reader:
+    """Is told tags and words, one after the other."""
 
     @classmethod
     def of(cls, text: str) -> Self:
         """Read a whole file."""
         reader = cls()
-        reader.feed(text)
+        text = between(between(text, "<!--", "-->", lambda _: ""), "<![CDATA[", "]]>", escape)
+        at, raw = 0, ""
+        while at < len(text):
+            if raw:
+                end = re.compile(f"</{raw}", re.IGNORECASE).search(text, at)
+                at, raw = end.start() if end else len(text), ""
+                continue
+            token = _TOKEN.match(text, at)
+            assert token is not None  # noqa: S101 - it matches any character
+            at = token.end()
+            if token[2]:
+                reader.tell(token[1] == "/", token[2].lower(), token[3])
+                raw = token[2].lower() if token[2].lower() in _RAW and not token[1] and token[3][-1:] != "/" else ""
+            elif token[0][0] != "<" or token[0] == "<":
+                reader.handle_data(unescape(token[0]))
         reader.close()
         return reader
+
+    def tell(self, is_end: bool, tag: str, attributes: str) -> None:
+        """Hand on a tag; one that closes itself is both."""
+        if is_end:
+            self.handle_endtag(tag)
+            return
+        given = [(name.lower(), unescape(value.strip("\"'"))) for name, value in _ATTRIBUTE.findall(attributes)]
+        self.handle_starttag(tag, given)
+        if attributes.endswith("/"):
+            self.handle_endtag(tag)
+
+    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
+        """A tag opens."""
+
+    def handle_endtag(self, tag: str) -> None:
+        """A tag closes."""
+
+    def handle_data(self, data: str) -> None:
+        """Words."""
+
+    def close(self) -> None:
+        """That was all."""
 
 
 class Blocks(_Reader):
     """Headings and paragraphs of a chapter, in order."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.found: list[tuple[str, bool]] = []
         """Text, and whether it is a heading."""
         self._words: list[str] = []
@@ -70,7 +115,6 @@ class Blocks(_Reader):
 
     def close(self) -> None:
         """What is left is a block, too."""
-        super().close()
         self._end_block()
 
     def _end_block(self) -> None:
@@ -92,7 +136,6 @@ class Package(_Reader):
     """container.xml and the package it names: which files there are, in which order they are read."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.root, self.title = "", ""
         self.files: dict[str, File] = {}
         self.spine: list[str] = []
@@ -100,7 +143,7 @@ class Package(_Reader):
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         """Everything is in attributes but the title."""
-        tag, given = tag.rpartition(":")[2], {name: value or "" for name, value in attrs}
+        tag, given = tag.rpartition(":")[2], dict(attrs)
         self._is_title = tag == "title" and not self.title
         if tag == "rootfile" and not self.root:
             self.root = given.get("full-path", "")
@@ -124,13 +167,12 @@ class Contents(_Reader):
     """A table of contents, of EPUB 2 (ncx) or 3 (nav): titles of files."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.titles: list[tuple[str, str]] = []
         self._href, self._words = "", list[str]()
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         """nav has links around titles, ncx titles before addresses."""
-        given = {name: value or "" for name, value in attrs}
+        given = dict(attrs)
         if tag == "a":
             self._href, self._words = given.get("href", ""), []
         elif tag == "navlabel":
@@ -155,6 +197,6 @@ class Contents(_Reader):
 
 def _is_note(attrs: Attributes) -> bool:
     """Whether it is a footnote, its mark, a page's number, or hidden."""
-    given = {name: value or "" for name, value in attrs}
+    given = dict(attrs)
     kind = f"{given.get('epub:type', '')} {given.get('role', '')}"
     return "hidden" in given or given.get("aria-hidden") == "true" or any(note in kind for note in _NOTES)

@@ -6,10 +6,9 @@ import re
 
 from api.render.reading.cues import Cue, chapter_title, find_cue, is_apart, say, say_cue
 from api.render.reading.draft import Draft
-from api.render.reading.text import text_lines
+from api.render.reading.text import between, newlines, text_lines
 from api.render.script import Script
 
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _HEADING = re.compile(r"#{1,6}\s+(.*?)[\s#]*")
 _RULE = re.compile(r"([-*_=])(?:\s*\1){2,}")
 _MARKS = re.compile(r"\A(?:>\s?|[-*+•]\s+)+")
@@ -20,7 +19,7 @@ _HINT = re.compile(r"[*_]+(\([^()]*\))[*_]+")
 def read_markdown(text: str, narrator: str = "") -> Script:
     """`narrator`: who reads paragraphs that nobody says; without one they are skipped. Raises: ScriptInvalid."""
     draft, is_talk = Draft(), False
-    without_comments = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)
+    without_comments = between(text, "<!--", "-->", newlines)
     lines = [_MARKS.sub("", raw.strip(), count=1) for raw in text_lines(without_comments)]
     # Where names are bold, "he said this: no" is none.
     are_bold = any(_SIGN.match(line) and find_markdown_cue(line) for line in lines)

@@ -6,6 +6,8 @@ import io
 import zipfile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api.errors import ScriptInvalid, ScriptTooLong
 from api.render.reading.kinds import guess_kind, read_script
@@ -202,6 +204,25 @@ def test_an_epub_that_unpacks_to_too_much_is_refused() -> None:
 def test_a_broken_epub_is_refused(data: bytes) -> None:
     with pytest.raises(ScriptInvalid):
         read_script(data, "x.epub")
+
+
+@pytest.mark.parametrize("hostile", ["<a ", "<!--", "<![CDATA[", "<script>", "&#", "<p", "<a b='", "</"])
+def test_markup_that_never_ends_is_read_to_its_end(hostile: str) -> None:
+    script = read_script(book(f"<p>Before.</p>{hostile * 200_000}"), "x.epub")
+    assert script.lines[0].text.startswith("Before.")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_a_damaged_epub_is_a_script_or_refused(data: st.DataObject) -> None:
+    good = book("<h1>One</h1><p>It was late.</p>", "<p>Two.</p>", nav="<nav><a href='text/c%200.xhtml'>One</a></nav>")
+    bad = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 6))):
+        bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert read_script(bytes(bad), "x.epub").lines
+    except ScriptInvalid as error:
+        assert error.text
 
 
 def test_a_damaged_epub_is_refused() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import resource
 import threading
 import zipfile
@@ -226,6 +228,18 @@ def test_two_that_write_one_file_leave_one_whole_file(whole: tuple[Script, Plan]
         thread.join(60)
     assert {one.sha256 for one in made} == {hashlib.sha256(target.read_bytes()).hexdigest()}
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_is_cleared_away(whole: tuple[Script, Plan], tmp_path: Path) -> None:
+    script, plan = whole
+    old, held, other = (tmp_path / f".{name}.part" for name in ("play.wav.0123", "play.wav.4567", "other.wav.0123"))
+    for path in (old, held, other):
+        path.write_bytes(b"half")
+        os.utime(path, (1, 1))
+    with held.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        master(plan, script, tmp_path / "play.wav", "wav")
+    assert {path.name for path in tmp_path.iterdir()} == {"play.wav", held.name, other.name}
 
 
 def test_a_line_whose_sound_is_gone_is_named(tmp_path: Path) -> None:
