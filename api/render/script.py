@@ -43,7 +43,7 @@ class Line:
     """Place in `Script.chapters`; 0 in a script without any."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Skipped:
     """What is in the file and will not be spoken, comments aside."""
 

@@ -61,7 +61,7 @@ def say_blocks(draft: Draft, blocks: Iterable[Block], narrator: str = "") -> Non
     has_begun = False
     for block in blocks:
         if block.is_heading:
-            draft.chapter(block.text)
+            draft.chapter(block.source_line, block.text)
             if has_begun:
                 draft.pause(block.source_line, max(0, CHAPTER_PAUSE_MS - draft.pause_ms))
         for piece in _bounded(block.text):

@@ -61,7 +61,8 @@ class Draft:
         self._role = _Role()
         self._said: list[_Said] = []
         self._skipped: list[Skipped] = []
-        self._chapters: list[str] = []
+        self._chapters: list[tuple[int, str]] = []
+        """Where each begins, and its title."""
         self._spellings: dict[str, str] = {}
         self._pause_ms: int | None = None
         self._chars = 0
@@ -116,11 +117,11 @@ class Draft:
         self._pause_ms = total
         self.close()
 
-    def chapter(self, title: str) -> None:
-        """What follows is another chapter."""
+    def chapter(self, source_line: int, title: str) -> None:
+        """What follows is another chapter; one without a line is among what was skipped."""
         if self._said and not self._chapters:
-            self._chapters.append("")
-        self._chapters.append(one_line(title)[:MAX_TITLE_CHARS])
+            self._chapters.append((1, ""))
+        self._chapters.append((source_line, one_line(title)[:MAX_TITLE_CHARS]))
         self.close()
 
     def skip(self, source_line: int, text: str) -> None:
@@ -149,8 +150,11 @@ class Draft:
             )
             for number, said in enumerate(self._said, 1)
         )
-        chapters = tuple(self._chapters[chapter] for chapter in used)
-        return Script(lines, self.title, chapters, self._pause_ms or 0, tuple(self._skipped))
+        for place, (source_line, title) in enumerate(self._chapters):
+            if place not in places:
+                self.skip(source_line, title)
+        chapters = tuple(self._chapters[chapter][1] for chapter in used)
+        return Script(lines, self.title, chapters, self._pause_ms or 0, tuple(sorted(self._skipped)))
 
     def _begin(self, source_line: int) -> None:
         if len(self._said) == MAX_LINES:

@@ -94,7 +94,7 @@ def _talk(draft: Draft, number: int, line: str) -> None:
 def _apart(draft: Draft, number: int, line: str, narrator: str) -> None:
     """What is not dialogue."""
     if section := _SECTION.fullmatch(line):
-        draft.chapter(section[1])
+        draft.chapter(number, section[1])
         return
     text = line.lstrip("!>.~").rstrip("<").strip()
     if line.startswith("=") or not text:

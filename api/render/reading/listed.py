@@ -74,7 +74,7 @@ def _read_entry(draft: Draft, number: int, entry: Any) -> None:
         draft.problem(number, f"{where + ': ' if where else ''}{first['msg'][:1].lower()}{first['msg'][1:]}.")
         return
     if row.chapter is not None:
-        draft.chapter(row.chapter)
+        draft.chapter(number, row.chapter)
     for pause_ms in (row.pause_ms, row.pause_before_ms):
         if pause_ms is not None:
             draft.pause(number, pause_ms)

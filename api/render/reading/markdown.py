@@ -29,13 +29,13 @@ def read_markdown(text: str, narrator: str = "") -> Script:
             draft.close()
             is_talk = False
         elif heading := _HEADING.fullmatch(line):
-            draft.chapter(heading[1])
+            draft.chapter(number, heading[1])
             is_talk = False
         elif cue is not None:
             say_cue(draft, number, cue)
             is_talk = True
         elif (title := chapter_title(line)) is not None:
-            draft.chapter(title)
+            draft.chapter(number, title)
         elif is_apart(_SIGN.sub("", line)):
             draft.skip(number, line)
         elif is_talk or line.lower().startswith("[pause"):

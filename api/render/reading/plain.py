@@ -27,7 +27,7 @@ def read_plain(text: str) -> Script:
         elif cue is not None:
             say_cue(draft, number, cue)
         elif (title := chapter_title(line)) is not None:
-            draft.chapter(title)
+            draft.chapter(number, title)
         elif is_apart(line) and not is_literal:
             draft.skip(number, line)
         else:

@@ -22,7 +22,8 @@ from api.render.sound.takes import Style, Take
 from api.render.sound.trimming import WINDOW, Samples, SoundFinder, faded, pcm_to_samples
 from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 
-BLOCK = SAMPLE_RATE_HZ * 10 // WINDOW * WINDOW
+BLOCK = SAMPLE_RATE_HZ * 2 // WINDOW * WINDOW
+"""Short, so that no call into numpy keeps the lock of Python from an event loop for long."""
 SILENCE_BLOCK = SAMPLE_RATE_HZ
 MAX_GAIN_DB = 24.0
 """What is more silent than that is noise."""
@@ -120,7 +121,7 @@ def lay_out(
 
 
 def blocks(plan: Plan, is_cancelled: Callable[[], bool] = never) -> Iterator[bytes]:
-    """The whole render as s16le, interleaved if stereo, in blocks of ten seconds at most.
+    """The whole render as s16le, interleaved if stereo, in blocks of two seconds at most.
 
     Raises: AudioGone, Cancelled.
     """

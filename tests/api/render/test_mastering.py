@@ -117,7 +117,7 @@ def test_a_limit_is_kept_between_samples_and_softens_only_what_is_near() -> None
     assert np.array_equal(shaped[12_200:], sine[12_200:])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(1, 40))
 def test_a_long_clip_sounds_the_same_however_it_is_read(windows: int) -> None:
     clip = say("The ropes came off one by one.", "Narrator")[: ms_to_bytes(900)]
@@ -168,13 +168,13 @@ def test_a_book_has_its_chapters_where_they_begin(whole: tuple[Script, Plan], tm
 
 def test_a_long_render_takes_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "long.pcm"
-    path.write_bytes(tone(1000, 0.1) * 120)
+    path.write_bytes(tone(1000, 0.1) * 60)
     takes = [Take(line(number), (path,)) for number in (1, 2)]
     process = psutil.Process()
     sum(len(pcm) for pcm in blocks(prepare(takes[:1])))
     before = process.memory_info().rss
     most = max(process.memory_info().rss for _ in blocks(prepare(takes)))
-    assert most - before < 6_000_000, "its sound is 12 MB"
+    assert most - before < 4_000_000, "its sound is 6 MB, 12 as floats"
 
 
 def test_cancelling_leaves_what_was_there_before(whole: tuple[Script, Plan], tmp_path: Path) -> None:
