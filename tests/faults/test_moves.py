@@ -144,6 +144,8 @@ async def test_a_wiped_redis_does_not_make_two_holders(own: Stack, other: Stack)
         async with other.listen(session) as there:
             await there.until("session")
             await there.send(type="resume")
+            await here.send(type="cast", characters=["ava", "ben"], order="chosen")
+            await there.until("cast")
             mine = holder(own, session)
             for _ in range(3):
                 with redis.Redis.from_url(own.redis_url) as admin:
@@ -151,6 +153,8 @@ async def test_a_wiped_redis_does_not_make_two_holders(own: Stack, other: Stack)
                 await asyncio.to_thread(wait_until, lambda: _claims(own, session), "it to be written again")
                 await asyncio.sleep(1)  # several of the follower's looks at who holds it
                 assert holder(own, session) == mine
+                with redis.Redis.from_url(own.redis_url, decode_responses=True) as admin:
+                    assert json.loads(admin.hget(keys.session(session), "cast"))["characters"] == ["ava", "ben"]  # type: ignore[arg-type]
             turn = await here.ask("SAY One answer only.")
             await there.have("turn", turn=turn, state="ended")
             assert here.pcm(turn) == there.pcm(turn) == counter_pcm("One answer only.")

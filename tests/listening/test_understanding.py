@@ -254,3 +254,17 @@ async def test_a_long_turn_is_judged_by_its_last_eight_seconds(model: VadModel) 
     await scene.hear(quiet(300), np.tile(one, 1 + 12 * RATE // len(one)))
     await pause(scene, judge, 1, 700)
     assert judge.heard == [8 * RATE]
+
+
+async def test_how_turns_are_taken_may_change_while_somebody_speaks(model: VadModel) -> None:
+    async def hear(kind: Kind, wishes: Wishes) -> Transcript:
+        return words("It is a fine day.")
+
+    scene = Scene(model, hear)
+    await scene.hear(quiet(300), say(SHORT))
+    scene.ear.take_turns("push_to_talk")
+    await scene.hear(quiet(1600))
+    assert scene.line.finals == [], "the button ends it now"
+    scene.ear.take_turns("barge_in")
+    await scene.hear(quiet(1600))
+    await scene.until(lambda: scene.line.finals)

@@ -8,6 +8,8 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
 from threading import Thread
 from typing import Any
 
@@ -15,8 +17,23 @@ import pytest
 from celery import Celery
 from celery.events.receiver import EventReceiver
 
+from api.admission import Admission
 from api.characters import CAST
+from api.demo import DemoModel
+from api.events import Chat, Reset, SetCast, SetTuning
+from api.inbox import Inbox
+from api.session.neighbours import Neighbours
+from api.session.session import Session
+from api.session.sessions import Sessions
+from api.settings import Settings
+from api.store.archive import Archive
+from api.store.sqlite import SqliteStore
+from api.streams import Streams
+from api.turn.dispatch import Dispatcher, Envelopes
+from api.turn.stage import Parts
 from contract import keys
+from contract.job import SpeechJob
+from tests.api.test_http import read_events
 from tests.fakes import FakeModelServer
 from tests.harness import Client, Message, Stack, wait_until
 from tests.test_laws import expected_pcm
@@ -112,6 +129,11 @@ async def test_four_characters_hold_a_conversation_each_in_its_own_voice(
     assert [CAST[id_].persona in prompt[0]["content"] for id_, prompt in zip(FOUR, prompts, strict=True)] == [True] * 4
     assert [m["content"] for m in prompts[-1][2:]] == [f"{name}: {text}" for name, text in TALK[:3]]
     # Whoever looks elsewhere sees the same.
+    mirrored = await asyncio.to_thread(read_events, stack, session, '"state":"ended"', "?after=0")
+    read = [data for _, kind, data in mirrored if kind == "llm_response" and data["is_complete"]]
+    assert [(data["character"], str(data["content"]).strip()) for data in read] == TALK
+    states = [data for _, kind, data in mirrored if kind == "sentence" and data["state"] == "queued"]
+    assert [(data["character"], data["text"]) for data in states] == spoken
     said = stack.get(f"/api/sessions/{session}")[1]["messages"]
     assert [(m["character"], m["text"]) for m in said[1:]] == TALK
     kept = await asyncio.to_thread(at_rest, stack, session, 5)
@@ -313,6 +335,60 @@ async def test_a_cast_and_a_conversation_go_on_in_another_process(stack: Stack, 
     finally:
         if another.api:
             another.api.stop()
+
+
+async def test_a_job_names_its_speaker_and_what_an_engine_may_go_on_from(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One word per speaker and session, until a reset, or until that speaker sounds otherwise."""
+    written: list[SpeechJob] = []
+    write = Envelopes.write
+
+    def note(self: Envelopes, job: SpeechJob, queue: str) -> str:
+        written.append(job)
+        return write(self, job, queue)
+
+    monkeypatch.setattr(Envelopes, "write", note)
+    streams, name = Streams(stack.redis_url), token_hex(8)
+    inbox = Inbox(streams, name)
+    await inbox.start()
+    parts = Parts(streams, inbox, Dispatcher(streams, inbox), DemoModel(0), Admission(streams, max_listeners=1))
+    archive = Archive(SqliteStore(tmp_path / "store.sqlite"))
+    archive.start()
+    sessions = Sessions(parts, Neighbours(streams, inbox, name), Settings(), archive)
+    try:
+        session, other = await sessions.create("test"), await sessions.create("test")
+        for one in (session, other):
+            await one.hear(SetCast(characters=["ava", "ben"], order="chosen"))
+
+        async def contexts(of: Session, *called: str) -> list[str]:
+            found = []
+            for character in called:
+                listener = of.join()
+                await of.hear(Chat(type="chat", text="say it", character=character))
+                async with asyncio.timeout(20):
+                    while '"state":"ended"' not in (await listener.next()).text:
+                        pass
+                of.leave(listener)
+                assert (written[-1].session, written[-1].speaker) == (of.id, character)
+                assert SpeechJob.from_dict(written[-1].to_dict()) == written[-1]
+                found.append(written[-1].context)
+            return found
+
+        ava, ben = await contexts(session, "ava", "ben")
+        assert await contexts(session, "ava", "ben") == [ava, ben]
+        assert set(await contexts(other, "ava", "ben")).isdisjoint({ava, ben})
+        await session.hear(SetTuning(voice="en-us"))
+        assert await contexts(session, "ben") == [ben]
+        [changed] = await contexts(session, "ava")
+        await session.hear(Reset(type="reset"))
+        after = await contexts(session, "ava", "ben")
+        assert len({ava, ben, changed, *after}) == 5
+    finally:
+        await sessions.stop()
+        await archive.stop()
+        await inbox.stop()
+        await streams.close()
 
 
 async def test_of_a_deleted_group_talk_nothing_is_left(stack: Stack, model: FakeModelServer) -> None:
