@@ -92,6 +92,8 @@ async def _find(parts: Parts, archive: Archive, session: Session, epoch: int) ->
             are_told = left.has_said("turn", state="ended")
             if not are_told:
                 found.untold.insert(0, (Waiting.from_json(number, record["said"]), left))
+    for said in (*found.waiting, *(said for said, _ in found.running), *(said for said, _ in found.untold)):
+        memory.recognize(said.utterance.id, said.turn)
     return found
 
 

@@ -56,6 +56,12 @@ class Memory:
         """The turn of a message that its client sends again; None for a new one."""
         return None if message_id is None else self._messages.get(message_id)
 
+    def recognize(self, message_id: str | None, turn: int) -> None:
+        """A turn was found whose message may not have been written down under its client's name."""
+        if message_id is not None and message_id not in self._messages:
+            self._messages[message_id] = turn
+            self._write(self._streams.remember_message(self._session, message_id, turn))
+
     def expect(self, turn: int, message_id: str | None, record: str) -> None:
         """A message was taken, and will have its turn; `record` is what another process would answer."""
         fields = {"state": "waiting", "said": record}
