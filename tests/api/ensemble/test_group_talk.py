@@ -344,9 +344,9 @@ async def test_a_job_names_its_speaker_and_what_an_engine_may_go_on_from(
     written: list[SpeechJob] = []
     write = Envelopes.write
 
-    def note(self: Envelopes, job: SpeechJob, queue: str) -> str:
+    def note(self: Envelopes, job: SpeechJob, *more: Any) -> str:
         written.append(job)
-        return write(self, job, queue)
+        return write(self, job, *more)
 
     monkeypatch.setattr(Envelopes, "write", note)
     streams, name = Streams(stack.redis_url), token_hex(8)
