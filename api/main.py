@@ -36,6 +36,7 @@ from api.notify import notify
 from api.quiet import Quiet
 from api.render.desk import Desk
 from api.render.library import Library
+from api.render.products import Products
 from api.render.renders import Renders
 from api.routes import (
     characters,
@@ -151,7 +152,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     files = Files(hearing)
     library = Library(store, find_data_dir(os.environ) / "renders")
     making = Renders(library, streams, inbox, dispatcher)
-    desk = Desk(library, making, cast, streams)
+    products = Products(library)
+    desk = Desk(library, making, products, cast, streams)
     house = House(
         settings,
         llm,
@@ -187,6 +189,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await products.stop()
         await making.stop()
         await hearing.stop()
         await readings.stop()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cli.commands import PROJECT_DIR
 
-SOUNDS = ("wav", "mp3", "flac", "opus", "m4b")
-"""Formats of `cueline render`."""
+SOUNDS = ("wav", "mp3", "flac", "opus", "m4b", "zip")
+"""What `cueline render` makes; a ZIP has each line as a file of its own."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -109,11 +109,9 @@ def _render(client: httpx.Client, wish: Wish, order: dict[str, Any]) -> None:
         raise CannotRender("\n".join(_failures(client, path)))
     for output in wish.outputs:
         form = output.suffix[1:].lower()
-        _download(client, f"{path}/{'audio' if form not in {'m4b'} else 'file'}?format={form}", output)
-        print(f"{output}: {shown['duration_ms'] / 1000:.1f} s")
+        _download(client, f"{path}/zip" if form == "zip" else f"{path}/audio?format={form}", output)
     for output in wish.subtitles:
         _download(client, f"{path}/subtitles.{output.suffix[1:].lower()}", output)
-        print(output)
     if not wish.keep:
         _ask(client, "DELETE", path)
 
@@ -178,6 +176,7 @@ def _download(client: httpx.Client, path: str, output: Path) -> None:
             for block in answer.iter_bytes():
                 file.write(block)
         fresh.replace(output)
+        sys.stdout.write(f"{output}: {output.stat().st_size} bytes\n")
     finally:
         fresh.unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -28,6 +29,8 @@ from contract.job import QUEUES, SpeechJob
 CLAIM_SEQ, FIRST_PART_SEQ = 1, 2
 BEAT_S = 0.05
 """A running job that has nothing to say tells its owner that it lives, so that silence means death."""
+GATHER_S = 0.1
+"""Nobody hears a line before all of it is there: what comes within this time travels together."""
 BACKLOG_PARTS = 64
 """Parts that wait for Redis before the engine has to."""
 _REFUSED = "equal or smaller"
@@ -91,11 +94,12 @@ class SentenceLog:
         Raises: SpeechCancelled or LogLost as soon as Redis has refused an earlier one.
         """
         write = _Write(FIRST_PART_SEQ + chunk.part, {"f": chunk.pack()})
-        if self._has_sent_chunk:
+        if is_cached and not self._has_sent_chunk:
+            write.fields["h"] = b"1"
+        if self._has_sent_chunk or self._job.is_line:
             self._put(write)
+            self._has_sent_chunk = True
         else:
-            if is_cached:
-                write.fields["h"] = b"1"
             # Handing it to the other thread would cost the very first sound a few milliseconds of waiting for
             # the interpreter's lock, which a busy engine holds.
             self._write([write])
@@ -147,9 +151,10 @@ class SentenceLog:
         batch: list[_Write] = []
         try:
             write = self._writes.get(timeout=BEAT_S)
+            gather_until = time.monotonic() + GATHER_S * self._job.is_line
             while write is not None:
                 batch.append(write)
-                write = self._writes.get_nowait()
+                write = self._writes.get(timeout=max(0.0, gather_until - time.monotonic()))
         except queue.Empty:
             return batch, False
         return batch, True

@@ -8,12 +8,13 @@ order.py       what somebody asks for: read, cast and checked whole
 desk.py        what an owner may do with a render
 renders.py     which renders are made in this process, and whose line is the next
 making.py      one of them: what is missing, what is on its way
-line_maker.py  one line, from the queue to its place at rest; peaks.py draws its outline
+line_maker.py  one line, from the queue to its place at rest
 take.py        what workers say of one piece
 library.py     renders at rest: rows in the Store, sound in files
 sound/         lines as they were spoken → one sound, laid out and levelled; its __init__ lists the files in path order
 mastering.py   a plan → a file, whole or not at all
 subtitles.py   a plan → captions and times
 packing.py     a plan → every line as a file, and a manifest
+products.py    files and subtitles, made when they are asked for and kept
 errors.py      what can go wrong with a render and its lines
 """

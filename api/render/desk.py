@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from api.casting.characters import Characters
@@ -17,6 +18,7 @@ from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUn
 from api.render.library import LISTED, CastLine, Library, Play, Work
 from api.render.making import Making
 from api.render.order import LineChange, Order, change_line, read_order
+from api.render.products import Products
 from api.render.renders import Renders
 from api.store.store import Row
 from api.streams import Streams
@@ -34,25 +36,29 @@ GATHER_S = 0.1
 class Desk:
     """Every owner's renders, as their owners see them."""
 
-    def __init__(self, library: Library, renders: Renders, characters: Characters, streams: Streams) -> None:
+    def __init__(
+        self, library: Library, renders: Renders, products: Products, characters: Characters, streams: Streams
+    ) -> None:
         self._library = library
         self._renders = renders
+        self._products = products
         self._characters = characters
         self._streams = streams
 
     async def order(self, owner: str, order: Order) -> dict[str, Any]:
         """Have something rendered. Raises: ScriptInvalid, TooManyRenders."""
         render = _name(owner, order.key)
-        if order.key and (known := await self._library.row(owner, render)):
+        if order.key and (known := await self._library.row(owner, render)) and known["state"] != "new":
             return _shown(known)
         if len(await self._library.all(owner)) >= MAX_RENDERS:
             raise TooManyRenders(f"There are {MAX_RENDERS} renders already; delete one first.")
-        title, play = read_order(order, await self._characters.everybody(owner), await self._voices())
+        everybody, voices = await self._characters.everybody(owner), await self._voices()
+        title, play = await asyncio.to_thread(read_order, order, everybody, voices)
         now = _now()
         row = {
             "id": render,
             "title": title or _title(play),
-            "settings": json.dumps({"gap_ms": order.gap_ms}),
+            "settings": json.dumps(order.style()),
             "lines": len(play.lines),
             "state": "rendering",
             "revision": 0,
@@ -72,13 +78,16 @@ class Desk:
         work, making = await self._find(owner, render)
         if not with_lines:
             return {**_shown(work.row), **_progress(work, making)}
-        lines = [self._line(work, making, number) for number in range(len(work.lines))]
+        numbers = range(len(work.lines))
+        # A book has many.
+        lines = await asyncio.to_thread(lambda: [self._line(work, making, number) for number in numbers])
         return {**_shown(work.row), **_progress(work, making), "chapters": work.play.chapters, "script": lines}
 
     async def delete(self, owner: str, render: str) -> None:
         """Forget one, with all of its sound."""
         if await self._library.row(owner, render) is None:
             raise RenderUnknown
+        self._products.cancel(render)
         await self._renders.end_here(render)
         await self._library.delete(owner, render)
 
@@ -86,6 +95,7 @@ class Desk:
         """Make no more of it. What is there stays."""
         if await self._library.row(owner, render) is None:
             raise RenderUnknown
+        self._products.cancel(render)
         await self._library.move(owner, render, ("rendering",), "cancelled", _now())
         await self._renders.end_here(render)
         return await self._summary(owner, render)
@@ -125,8 +135,25 @@ class Desk:
             raise LineNotReady
         return pcm
 
-    async def sounds(self, owner: str, render: str) -> AsyncIterator[tuple[CastLine, bytes | None]]:
-        """Every line in order with its sound, or None if it failed; waits for those that are still being made."""
+    async def file(self, owner: str, render: str, wanted: str) -> Path | None:
+        """The whole in one file; None as long as lines are still made. Raises: RenderUnknown, FormatUnknown."""
+        work, _ = await self._find(owner, render)
+        return await self._products.file(work, wanted) if _is_final(work) else None
+
+    async def subtitles(self, owner: str, render: str, wanted: str) -> tuple[str, str]:
+        """Media type and text. Raises: RenderUnknown, LineNotReady."""
+        work, _ = await self._find(owner, render)
+        if not _is_final(work):
+            raise LineNotReady("Lines of this render are still being made.")
+        return await self._products.subtitles(work, wanted)
+
+    async def live(self, owner: str, render: str) -> AsyncIterator[bytes]:
+        """PCM of the whole, in order, as its lines are made."""
+        work, _ = await self._find(owner, render)
+        async for pcm in self._products.live(work, self._in_order(owner, render)):
+            yield pcm
+
+    async def _in_order(self, owner: str, render: str) -> AsyncIterator[tuple[Work, int, CastLine]]:
         work, making = await self._find(owner, render)
         for number in range(len(work.lines)):
             while True:
@@ -135,8 +162,7 @@ class Desk:
                     break
                 await self._moved(making)
                 work, making = await self._find(owner, render)
-            is_there = row is not None and row["state"] == "done"
-            yield line, (await self._library.sound(render, row["sound"]) if row and is_there else None)
+            yield work, number, line
 
     async def follow(self, owner: str, render: str, after: int) -> AsyncIterator[tuple[int, str, dict[str, Any]]]:
         """(place, kind, message): lines that ended behind a place, then what happens from now on, until nobody asks.
@@ -205,7 +231,7 @@ class Desk:
             "state": state,
         }
         if row and row["state"] == "done":
-            shown |= {"duration_ms": row["duration_ms"], "cached": bool(row["cached"]), "sha256": row["sound"]}
+            shown |= {"duration_ms": row["duration_ms"], "cached": bool(row["cached"]), "sounds": row["sound"].split()}
             shown |= {"worker": row["worker"], "peaks": json.loads(row["peaks"])}
         elif row:
             shown |= {"code": row["code"], "message": row["reason"]}

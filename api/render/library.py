@@ -20,8 +20,8 @@ from api.errors import StoreUnreachable
 from api.store.store import Owned, Row, Store, StoreError
 from contract.voice import Voice
 
-ASK_S = 5.0
-"""How long somebody who asks waits for the Store."""
+ASK_S, LOAD_S = 5.0, 30.0
+"""How long somebody who asks waits for the Store; and for all lines of a book."""
 LISTED = 500
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -129,6 +129,13 @@ class Library:
         async with asyncio.timeout(ASK_S):
             return await self._store.find("renders", {"state": "rendering"}, order=("created_at", "id"))
 
+    async def forget_begun(self, before: int) -> None:
+        """Delete those that were begun before a time and never came to be."""
+        async with asyncio.timeout(ASK_S):
+            for row in await self._store.find("renders", {"state": "new"}):
+                if row["created_at"] < before:
+                    await self._store.remove("renders", {"id": row["id"], "state": "new"})
+
     async def states(self, renders: list[str]) -> dict[str, Row]:
         """Rows of these renders, without those that were deleted."""
         async with asyncio.timeout(ASK_S):
@@ -137,12 +144,15 @@ class Library:
 
     async def add(self, owner: str, row: Row, play: Play) -> bool:
         """Keep a new one; False if one of that id is there."""
+        script = await asyncio.to_thread(play.to_json)
         async with self._asked(owner) as rows:
+            # One that is new still was begun by a process that did not come to its end.
             if not await rows.add("renders", {**row, "state": "new"}):
-                return False
-            await rows.add("render_scripts", {"id": row["id"], "revision": 0, "script": play.to_json()})
-            await rows.update("renders", {"id": row["id"], "state": "new"}, {"state": "rendering"})
-        return True
+                known = await rows.one("renders", row["id"])
+                if known is None or known["state"] != "new":
+                    return False
+            await rows.add("render_scripts", {"id": row["id"], "revision": 0, "script": script})
+            return bool(await rows.update("renders", {"id": row["id"], "state": "new"}, {"state": "rendering"}))
 
     async def all(self, owner: str) -> list[Row]:
         """An owner's renders, the newest first."""
@@ -156,20 +166,20 @@ class Library:
 
     async def load(self, owner: str, render: str) -> Work | None:
         """One of them, with all that is known of its lines."""
-        async with self._asked(owner) as rows:
+        async with self._asked(owner, LOAD_S) as rows:
             row = await rows.one("renders", render)
             script = await rows.one("render_scripts", render) if row else None
             if row is None or script is None:
                 return None
-            play = Play.from_json(script["script"])
             found = await rows.all("render_lines", {"render_id": render}, ("number", "id"))
-        made = {one["number"]: one for one in found if _is_of(one, play.lines)}
-        return Work(row, script["revision"], play, made)
+        # In a thread: of a book these are megabytes.
+        return await asyncio.to_thread(_read_work, row, script, found)
 
     async def change(self, owner: str, render: str, revision: int, play: Play, now: int) -> bool:
         """Keep another script of the same render; False if somebody else was faster."""
+        script = await asyncio.to_thread(play.to_json)
         async with self._asked(owner) as rows:
-            changes = {"revision": revision + 1, "script": play.to_json()}
+            changes = {"revision": revision + 1, "script": script}
             if not await rows.update("render_scripts", {"id": render, "revision": revision}, changes):
                 return False
             # Only now: whoever learns of it reads the new words.
@@ -213,13 +223,33 @@ class Library:
         await self.remove_sound(render)
         return is_gone
 
-    async def begin_sound(self, render: str) -> NewSound:
-        """A file for the sound of a line. Raises: OSError."""
-        return await asyncio.to_thread(NewSound, self._place(render))
+    def keep_sound(self, render: str, pcm: bytes) -> str:
+        """Write the sound of a piece, whole or not at all; returns its name. It waits for the disk. Raises: OSError."""
+        name = hashlib.sha256(pcm).hexdigest()
+        folder = self._place(render)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = folder / f".{secrets.token_hex(8)}"
+        try:
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+                file.write(pcm)
+            fresh.replace(folder / f"{name}.pcm")
+        except OSError:
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            raise
+        return name
 
-    async def sound(self, render: str, sha256: str) -> bytes | None:
-        """s16le mono 24 kHz; None if it is gone, or is not what was written."""
-        return await asyncio.to_thread(self._read, render, sha256)
+    async def sound(self, render: str, names: str) -> bytes | None:
+        """s16le mono 24 kHz of a row's `sound`; None if it is gone, or is not what was written."""
+        return await asyncio.to_thread(self._read, render, names.split())
+
+    def paths(self, render: str, names: str) -> tuple[Path, ...]:
+        """Where the pieces of a row's `sound` are."""
+        return tuple(self._place(render) / f"{name}.pcm" for name in names.split())
+
+    def folder(self, render: str) -> Path:
+        """Where all of a render is, but for what the Store has; gone when it is deleted."""
+        return self._place(render)
 
     async def sounds(self, render: str) -> set[str]:
         """Names of all that is there."""
@@ -234,12 +264,17 @@ class Library:
             raise ValueError("no name of a render")
         return self._folder / render
 
-    def _read(self, render: str, sha256: str) -> bytes | None:
-        try:
-            pcm = (self._place(render) / f"{sha256}.pcm").read_bytes()
-        except OSError:
-            return None
-        return pcm if hashlib.sha256(pcm).hexdigest() == sha256 else None
+    def _read(self, render: str, names: list[str]) -> bytes | None:
+        pieces = []
+        for name in names:
+            try:
+                pcm = (self._place(render) / f"{name}.pcm").read_bytes()
+            except OSError:
+                return None
+            if hashlib.sha256(pcm).hexdigest() != name:
+                return None
+            pieces.append(pcm)
+        return b"".join(pieces)
 
     def _names(self, render: str) -> set[str]:
         try:
@@ -248,51 +283,18 @@ class Library:
             return set()
 
     @asynccontextmanager
-    async def _asked(self, owner: str) -> AsyncIterator[Owned]:
+    async def _asked(self, owner: str, within_s: float = ASK_S) -> AsyncIterator[Owned]:
         try:
-            async with asyncio.timeout(ASK_S):
+            async with asyncio.timeout(within_s):
                 yield Owned(self._store, owner)
         except (StoreError, TimeoutError) as error:
             raise StoreUnreachable from error
 
 
-class NewSound:
-    """The sound of a line on its way into a file: nobody finds it until it is whole."""
-
-    def __init__(self, folder: Path) -> None:
-        self.size = 0
-        """Bytes so far."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = folder
-        self._path = folder / f".{secrets.token_hex(8)}"
-        self._file = open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: PTH123, SIM115
-        self._hash = hashlib.sha256()
-
-    async def write(self, pcm: bytes) -> None:
-        """The next piece of it. Raises: OSError."""
-        await asyncio.to_thread(self._write, pcm)
-
-    async def keep(self) -> str:
-        """It is whole; returns its name. Raises: OSError."""
-        return await asyncio.to_thread(self._keep)
-
-    def drop(self) -> None:
-        """It will never be whole. Doing it twice, or after `keep`, does no harm."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
-
-    def _write(self, pcm: bytes) -> None:
-        self._file.write(pcm)
-        self._hash.update(pcm)
-        self.size += len(pcm)
-
-    def _keep(self) -> str:
-        self._file.close()
-        name = self._hash.hexdigest()
-        self._path.replace(self._folder / f"{name}.pcm")
-        return name
+def _read_work(row: Row, script: Row, found: list[Row]) -> Work:
+    play = Play.from_json(script["script"])
+    made = {one["number"]: one for one in found if _is_of(one, play.lines)}
+    return Work(row, script["revision"], play, made)
 
 
 def _is_of(row: Row, lines: Sequence[CastLine]) -> bool:

@@ -10,9 +10,9 @@ import time
 from api.errors import DiskFull, StoreUnreachable
 from api.inbox import Inbox
 from api.render.errors import LineTooLong
-from api.render.library import Library, NewSound
+from api.render.library import Library
 from api.render.making import Making
-from api.render.peaks import find_peaks
+from api.render.sound.peaks import find_peaks
 from api.render.take import Take, piece_jobs
 from api.store.store import Row, StoreError, StoreRefused
 from api.streams import Streams, StreamsError
@@ -42,13 +42,11 @@ class LineMaker:
     async def make(self, making: Making, number: int) -> None:
         """Have one line made and kept, or know why not."""
         line = making.on_way[number]
-        row = _Row(making, number, line.content)
-        sound: NewSound | None = None
+        row = _Row(making, number, making.contents[number])
         try:
-            sound = await self._library.begin_sound(making.id)
-            for job in piece_jobs(making.work, number, self._dispatcher.inbox_key):
-                await self._make_piece(making, job, sound, row)
-            row.end(await sound.keep(), sound.size)
+            for job in piece_jobs(making.work, number, line, self._dispatcher.inbox_key):
+                await self._make_piece(making, job, row)
+            row.end()
         except (NoWorker, QueueUnreachable, LogLost) as error:
             making.put_back(number, "workers" if isinstance(error, NoWorker) else "queue", REST_S)
             return
@@ -61,12 +59,12 @@ class LineMaker:
                 making.put_back(number, "queue", REST_S)
                 return
             row.fail(error)
-        finally:
-            if sound:
-                sound.drop()
+        except Exception as error:
+            log.exception("a line broke")
+            row.fail(CuelineError(f"Something went wrong: {type(error).__name__}."))
         await self._record(making, number, row.to_row())
 
-    async def _make_piece(self, making: Making, job: SpeechJob, sound: NewSound, row: _Row) -> None:
+    async def _make_piece(self, making: Making, job: SpeechJob, row: _Row) -> None:
         row.is_claimed = False
         take = Take(self._inbox, job, lambda: self._on_claim(making, job.turn, row))
         making.streams.add(take.key)
@@ -74,8 +72,8 @@ class LineMaker:
             pcm = await take.make(self._dispatcher)
             if take.is_cut:
                 raise LineTooLong
-            await sound.write(pcm)
-            row.add(take.feed.worker, take.feed.is_cached, await find_peaks(pcm))
+            name, peaks = await asyncio.to_thread(self._keep, making.id, pcm)
+            row.add(name, len(pcm), take, peaks)
         finally:
             making.streams.discard(take.key)
             await self._forget_stream(take.key)
@@ -112,6 +110,9 @@ class LineMaker:
         await self._library.remove_sound(making.id)
         return False
 
+    def _keep(self, render: str, pcm: bytes) -> tuple[str, list[int]]:
+        return self._library.keep_sound(render, pcm), find_peaks(pcm)
+
     async def _forget_stream(self, key: str) -> None:
         try:
             await self._streams.forget_sentence(key)
@@ -127,19 +128,24 @@ class _Row:
         """A worker has had the piece in hand."""
         self._making = making
         self._ended: Row = {"number": number, "content": content}
+        self._sounds: list[str] = []
+        self._size = 0
         self._cached: list[bool] = []
         self._worker = ""
         self._peaks: list[int] = []
 
-    def add(self, worker: str, is_cached: bool, peaks: list[int]) -> None:
-        """A piece is there."""
-        self._worker = worker
-        self._cached.append(is_cached)
+    def add(self, name: str, size: int, take: Take, peaks: list[int]) -> None:
+        """A piece is there, under that name."""
+        self._sounds.append(name)
+        self._size += size
+        self._worker = take.feed.worker
+        self._cached.append(take.feed.is_cached)
         self._peaks += peaks
 
-    def end(self, sound: str, size: int) -> None:
-        """The line is there."""
-        self._ended |= {"state": "done", "code": "", "reason": "", "sound": sound, "duration_ms": bytes_to_ms(size)}
+    def end(self) -> None:
+        """All of the line is there."""
+        sound, duration_ms = " ".join(self._sounds), bytes_to_ms(self._size)
+        self._ended |= {"state": "done", "code": "", "reason": "", "sound": sound, "duration_ms": duration_ms}
 
     def fail(self, error: CuelineError) -> None:
         """It could not be made."""

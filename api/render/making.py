@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Set
 from typing import Literal
 
 from api.render.library import CastLine, Work
@@ -18,7 +18,7 @@ Waiting = Literal["", "talk", "busy", "workers", "queue", "store"]
 class Making:
     """A render in the hands of this process."""
 
-    def __init__(self, work: Work, epoch: int, sounds: Collection[str]) -> None:
+    def __init__(self, work: Work, epoch: int, sounds: Set[str]) -> None:
         """`sounds`: names of the files that are there: a line without its file has to be made again."""
         self.work = work
         self.epoch = epoch
@@ -28,6 +28,8 @@ class Making:
         """Not before this time of the monotonic clock is a line taken again: something it needs was not there."""
         self.on_way: dict[int, CastLine] = {}
         """Lines that workers were asked for."""
+        self.contents: dict[int, str] = {}
+        """What of each of them sounds like it."""
         self.claimed: set[int] = set()
         """Those of them that a worker has."""
         self.streams: set[str] = set()
@@ -55,19 +57,19 @@ class Making:
         """Whether a line of it could not be made."""
         return any(row["state"] == "failed" for row in self.work.made.values())
 
-    def take(self) -> int | None:
-        """The next line to be made; None if there is none now."""
-        wanted = {line.content for line in self.on_way.values()}
+    def take(self, on_way: Set[str]) -> int | None:
+        """The next line to be made; None if there is none now. `on_way`: contents of all that workers make now."""
         for _ in range(len(self._queue)):
             number = self._queue.popleft()
             if number >= len(self.work.lines):
                 continue
             line = self.work.lines[number]
-            if line.content in wanted:
-                # Another line of it sounds the same: when that is made, this one is as well.
+            content = line.content
+            if content in on_way:
+                # Another line, of this render or another, sounds the same: when that is made, so is this one.
                 self._queue.append(number)
                 continue
-            self.on_way[number] = line
+            self.on_way[number], self.contents[number] = line, content
             return number
         return None
 
@@ -99,7 +101,7 @@ class Making:
         self._place = max(self._place + 1, int(time.time() * 1000))
         return self._place
 
-    def change(self, work: Work, sounds: Collection[str]) -> None:
+    def change(self, work: Work, sounds: Set[str]) -> None:
         """The script is another one."""
         self.work = work
         self._queue.clear()
@@ -121,12 +123,13 @@ class Making:
 
     def _leave(self, number: int) -> None:
         self.on_way.pop(number, None)
+        self.contents.pop(number, None)
         self.claimed.discard(number)
 
-    def _find_missing(self, sounds: Collection[str]) -> None:
+    def _find_missing(self, sounds: Set[str]) -> None:
         made = self.work.made
         for number, row in list(made.items()):
-            if row["state"] == "done" and row["sound"] not in sounds:
+            if row["state"] == "done" and not set(row["sound"].split()) <= sounds:
                 del made[number]
         self._queue.extend(
             number

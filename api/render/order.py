@@ -59,9 +59,18 @@ class Order(BaseModel):
     kind: Annotated[str, Field(max_length=32)] = ""
     narrator: Annotated[str, Field(max_length=MAX_SPEAKER_CHARS)] = ""
     cast: dict[Name, Name | CastVoice] = Field(default_factory=dict)
-    gap_ms: Annotated[int, Field(ge=0, le=10_000)] = 250
+    gap_ms: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    lufs: Annotated[float, Field(ge=-40, le=-8)] | None = None
+    peak_db: Annotated[float, Field(ge=-20, le=0)] | None = None
+    channels: Annotated[int, Field(ge=1, le=2)] | None = None
+    places: dict[Name, Annotated[float, Field(ge=-1, le=1)]] | None = None
+    """Speaker → -1 (left) to 1 (right)."""
     key: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     """The same key twice is one render."""
+
+    def style(self) -> dict[str, Any]:
+        """How it shall sound, where that was said; see sound/takes.py."""
+        return self.model_dump(include={"gap_ms", "lufs", "peak_db", "channels", "places"}, exclude_none=True)
 
 
 class LineChange(BaseModel):

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S, IDLE_LOOK_S = 1.0, 3.0
 """How often the Store is asked what there is to do, while there is something and while there is nothing."""
+BEGUN_S = 3600
+"""An order that is not complete after this never will be."""
 MAX_HELD = 64
 """Renders that one process makes at the same time."""
 AHEAD = 2
@@ -88,8 +90,12 @@ class Renders:
             await self._end(making)
 
     async def _look_loop(self) -> None:
+        has_tidied = False
         while True:
             try:
+                if not has_tidied:
+                    await self.library.forget_begun(int((time.time() - BEGUN_S) * 1000))
+                    has_tidied = True
                 await self._look()
                 self._is_store_down = False
             except (StoreError, TimeoutError, StoreUnreachable) as error:
@@ -175,10 +181,11 @@ class Renders:
     def _next(self) -> tuple[Making, int] | None:
         """A line of the render whose turn it is; then it is everybody else's first."""
         now = time.monotonic()
+        on_way = {content for making in self.held.values() for content in making.contents.values()}
         for render, making in list(self.held.items()):
             if making.rests_until > now or making.is_dropped:
                 continue
-            if (number := making.take()) is not None:
+            if (number := making.take(on_way)) is not None:
                 self.held[render] = self.held.pop(render)
                 return making, number
         return None

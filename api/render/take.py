@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 
 from api.inbox import Inbox
-from api.render.library import Work
+from api.render.library import CastLine, Work
 from api.render.pieces import pieces
 from api.turn.dispatch import Dispatcher
 from api.turn.relay import SentenceFeed
@@ -50,13 +50,13 @@ class Take:
         self._held.push(chunk)
 
 
-def piece_jobs(work: Work, number: int, inbox: str) -> list[SpeechJob]:
+def piece_jobs(work: Work, number: int, line: CastLine, inbox: str) -> list[SpeechJob]:
     """The jobs that speak a line, piece by piece: a line is a turn, a piece of it a sentence, from 1 on.
 
     Each time under a name of its own: what was asked for before, and was given up or is another text by now, may
     still be made, but nobody reads it.
     """
-    line, session = work.lines[number], f"line-{secrets.token_hex(8)}"
+    session = f"line-{secrets.token_hex(8)}"
     return [
         SpeechJob(
             session=session,

@@ -8,19 +8,19 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import FileResponse, Response, StreamingResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.encoding.encoder import stream_encoder
-from api.encoding.formats import STREAMED, find_format
+from api.encoding.formats import FILES, STREAMED, find_format
 from api.encoding.riff import wav_head
 from api.encoding.sending import encoded
-from api.errors import MessageInvalid
+from api.errors import FormatUnknown, MessageInvalid
 from api.render.desk import Desk
-from api.render.errors import RenderUnknown
+from api.render.errors import LineNotReady, RenderUnknown
 from api.render.order import LineChange, Order
+from api.render.subtitles import FORMATS
 from api.routes.house import AHouse, AnOwner, ATicketOwner, take_room
-from contract.audio import ms_to_bytes
 
 router = APIRouter(prefix="/api/renders")
 MAX_ORDER_BYTES = 16 * 1024 * 1024
@@ -98,12 +98,44 @@ async def line_audio(
 async def audio(
     render_id: str, desk: ADesk, owner: AnOwner, wanted: Annotated[str, Query(alias="format")] = "wav"
 ) -> Response:
-    """All of it in one file, sent while later lines are still made."""
-    encoder = stream_encoder(find_format(wanted, STREAMED).name)
+    """All of it: a file once every line has ended, until then sent as lines are made."""
+    form = find_format(wanted, tuple({*STREAMED, *FILES}))
+    path = await desk.file(owner, render_id, form.name) if form.name in FILES else None
+    headers = {"Content-Disposition": f'inline; filename="render.{form.extension}"', "X-Accel-Buffering": "no"}
+    if path:
+        return FileResponse(path, media_type=form.media_type, headers=headers)
+    if form.name not in STREAMED:
+        raise LineNotReady(f"Lines of this render are still being made, and {form.name} needs all of them.")
     shown = await desk.show(owner, render_id, with_lines=False)
-    headers = {"X-Accel-Buffering": "no", "Content-Disposition": f'inline; filename="render.{wanted}"'}
-    body = encoded(encoder, _whole(desk, owner, render_id, shown["settings"]["gap_ms"]))
+    encoder = stream_encoder(form.name, shown["settings"].get("channels", 1))
+    body = encoded(encoder, desk.live(owner, render_id))
     return StreamingResponse(body, media_type=encoder.media_type, headers=headers)
+
+
+@router.get("/{render_id}/zip")
+async def every_line(render_id: str, desk: ADesk, owner: AnOwner) -> Response:
+    """Each line as a file of its own, subtitles and the manifest."""
+    path = await desk.file(owner, render_id, "zip")
+    if path is None:
+        raise LineNotReady("Lines of this render are still being made.")
+    return FileResponse(path, media_type="application/zip", filename="render.zip")
+
+
+@router.get("/{render_id}/subtitles.{wanted}")
+async def subtitles(render_id: str, wanted: str, desk: ADesk, owner: AnOwner) -> Response:
+    """When everything is said."""
+    if wanted not in FORMATS:
+        raise FormatUnknown(f"Known formats are {', '.join(FORMATS)}.")
+    media_type, text = await desk.subtitles(owner, render_id, wanted)
+    headers = {"Content-Disposition": f'attachment; filename="render.{wanted}"'}
+    return Response(text, media_type=media_type, headers=headers)
+
+
+@router.get("/{render_id}/manifest")
+async def manifest(render_id: str, desk: ADesk, owner: AnOwner) -> Response:
+    """What it is made of, with hashes."""
+    media_type, text = await desk.subtitles(owner, render_id, "manifest")
+    return Response(text, media_type=media_type)
 
 
 @router.get("/{render_id}/events", dependencies=[Depends(take_room)])
@@ -135,12 +167,3 @@ async def _events(desk: Desk, owner: str, render_id: str, after: int) -> AsyncIt
 
 async def _one(pcm: bytes) -> AsyncIterator[bytes]:
     yield pcm
-
-
-async def _whole(desk: Desk, owner: str, render_id: str, gap_ms: int) -> AsyncIterator[bytes]:
-    is_first = True
-    async for line, pcm in desk.sounds(owner, render_id):
-        gap = 0 if is_first else gap_ms
-        silence_ms = gap if line.pause_before_ms is None else line.pause_before_ms
-        is_first = False
-        yield bytes(ms_to_bytes(silence_ms)) + (pcm or b"")

@@ -25,7 +25,7 @@ create table if not exists render_scripts (
 create index if not exists render_scripts_by_owner on render_scripts (owner);
 
 -- A line has no row until it is made, or cannot be. content says of which words and voice: a row of others is void.
--- sound is the name of its audio; place grows with each line that ends, and is what listeners go on from.
+-- sound names the files of its pieces, each the SHA-256 of what is in it; place grows with each line that ends, and is what listeners go on from.
 create table if not exists render_lines (
   id text primary key,
   render_id text not null references renders (id) on delete cascade,

@@ -22,6 +22,12 @@ def test_a_job_says_who_speaks_which_sentence_and_what() -> None:
     assert config()["format_task"](task).name == 'speak [Ava] 3.1 "It\'s late…"'
 
 
+def test_a_line_of_a_render_says_of_which_and_how_far_that_is() -> None:
+    shown = {"character": "ALICE", "render": "The pier", "line": 12, "lines": 200, "words": "Good morning…"}
+    task = SimpleNamespace(name="cueline.speak", kwargs=repr(shown))
+    assert config()["format_task"](task).name == 'render "The pier" 12/200 ALICE "Good morning…"'
+
+
 @pytest.mark.parametrize("kwargs", [None, "", "{}", "{'character': 'Av", "[1]", "__import__('os').abort()"])
 def test_a_task_it_does_not_know_is_shown_as_it_is(kwargs: str | None) -> None:
     task = SimpleNamespace(name="celery.ping", kwargs=kwargs)

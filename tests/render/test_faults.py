@@ -8,9 +8,9 @@ from tests.harness import Stack, wait_until
 from tests.render import asking
 
 
-def test_seventy_lines_survive_a_worker_two_wipes_of_redis_and_an_api(tmp_path: Path) -> None:
-    stack = Stack(tmp_path).start(workers=2)
-    lines = [f"Line number {number} is said slowly." for number in range(70)]
+def test_seventy_lines_survive_a_worker_two_wipes_of_redis_and_an_api_and_are_not_made_again(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, env={"CUELINE_CACHE_MB": "64"}).start(workers=2)
+    lines = [f"Line number {number} is said{' slowly' * (number % 3 == 0)}." for number in range(70)]
     faults = [stack.workers[0].kill, lambda: wipe(stack), lambda: restart_api(stack), lambda: wipe(stack)]
     try:
         render = asking.order(stack, lines)
@@ -20,6 +20,11 @@ def test_seventy_lines_survive_a_worker_two_wipes_of_redis_and_an_api(tmp_path: 
         done = asking.wait_for(stack, render, timeout_s=90)
         assert (done["done"], done["failed"]) == (70, 0)
         asking.assert_intact(stack, render, lines)
+        lines[33] = "Only this one is another."
+        before = stack.started()
+        again = asking.wait_for(stack, asking.order(stack, lines))
+        assert [line["line"] for line in again["script"] if not line["cached"]] == [33]
+        assert stack.started() - before == {lines[33]: 1}, "an edited script makes only what changed"
     finally:
         stack.stop()
 

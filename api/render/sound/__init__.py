@@ -9,4 +9,5 @@ placing.py    a speaker's place between left and right
 assembly.py   clips and silences, one after the other, and when each line begins and ends
 levelling.py  the same, everybody as loud as wanted: `prepare`, the door to all of it
 live.py       the same while later lines are still being made
+peaks.py      a line's outline, as a page draws it
 """

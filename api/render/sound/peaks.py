@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 
 from contract.audio import SAMPLE_RATE_HZ
@@ -13,12 +11,8 @@ WINDOW = SAMPLE_RATE_HZ * 60 // PER_MINUTE
 """Samples of one pair."""
 
 
-async def find_peaks(pcm: bytes) -> list[int]:
+def find_peaks(pcm: bytes) -> list[int]:
     """Least and greatest sample of each 75 ms, from -128 to 127, one after the other."""
-    return await asyncio.to_thread(_find, pcm)
-
-
-def _find(pcm: bytes) -> list[int]:
     samples = np.frombuffer(pcm, "<i2")
     if not len(samples):
         return []
