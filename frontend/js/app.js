@@ -13,6 +13,7 @@ import { renderVolume, showListening } from './page/controls.js';
 import { loadPeople } from './cast/people.js';
 import { askAccessKey, showNotice, showToast } from './page/notices.js';
 import { renderLatency, showLost, showOnline } from './page/connection.js';
+import { isGuest } from './talks/guest.js';
 import { explainListening } from './page/listening-words.js';
 import { settings } from './page/settings.js';
 import { takeText } from './page/text-box.js';
@@ -21,7 +22,9 @@ import './cast/card-import.js';
 import './page/keys.js';
 import './page/message-tools.js';
 import './page/settings-dialog.js';
+import './talks/sharing.js';
 import './page/talk-menu.js';
+import './page/tuning-fields.js';
 
 const TICK_MS = 1000;
 const INSECURE = 'Voice needs https:// or localhost. Here you can read and write; the replies stay silent. '
@@ -44,6 +47,11 @@ async function onAnewWanted() {
   startAnew();
 }
 
+/** A guest hears what the others hear. */
+function onInterruptWanted() {
+  if (!isGuest()) interrupt();
+}
+
 function onSessionOpen() {
   showOnline();
   loadPeople();
@@ -61,6 +69,7 @@ function onLost({ detail }) {
 }
 
 function onListeningWanted() {
+  if (isGuest()) return;
   unlockAudio();
   if (listeningPhase() === 'off') startListening();
   else stopListening();
@@ -68,6 +77,7 @@ function onListeningWanted() {
 
 /** Whoever takes the word takes it from the one who speaks. */
 function onTalkHeld() {
+  if (isGuest()) return;
   unlockAudio();
   interrupt();
   holdTalk();
@@ -116,7 +126,7 @@ function listen() {
   on('text_given', onTextGiven);
   on('ask_again', onAskAgain);
   on('anew_wanted', onAnewWanted);
-  on('interrupt_wanted', interrupt);
+  on('interrupt_wanted', onInterruptWanted);
   on('listening_wanted', onListeningWanted);
   on('talk_held', onTalkHeld);
   on('talk_released', releaseTalk);

@@ -38,7 +38,7 @@ async def test_a_name_with_markup_in_it_is_a_name(page: Page, stack: Stack) -> N
     ]
     await page.route("**/api/characters", lambda route: route.fulfill(json=cast))
     between = await mock(page, stack)
-    await expect(page.locator(".card")).to_have_count(4)
+    await expect(page.locator("#others-list .card")).to_have_count(4)
     between.tell(type="final_transcript", turn=0, content=MARKUP, source="text")
     between.tell(type="turn", turn=0, state="started", character=MARKUP)
     between.tell(type="llm_response", turn=0, content=MARKUP, is_complete=True, character=MARKUP)

@@ -25,10 +25,10 @@ test('a setting outlives the page', async () => {
 });
 
 test('what is no setting is none, whoever has stored it', async () => {
-  for (const text of ['{', 'null', '3', '{"theme":"pink","volume":7,"muted":[1],"order":{},"zzz":1,"__proto__":{"x":1}}']) {
+  for (const text of ['{', 'null', '3', '{"theme":"pink","volume":7,"cast":{"characters":[1]},"zzz":1,"__proto__":{"x":1}}']) {
     stored.set('cueline.settings', text);
     const { settings, changeSetting } = await load('page/settings.js');
-    assert.deepEqual([settings.theme, settings.volume, settings.muted, settings.order, settings.zzz, settings.x], ['system', 1, [], 'choose', undefined, undefined]);
+    assert.deepEqual([settings.theme, settings.volume, settings.cast, settings.zzz, settings.x], ['system', 1, null, undefined, undefined]);
     changeSetting('theme', 'pink');
     changeSetting('toString', 'x');
     assert.deepEqual(news, []);

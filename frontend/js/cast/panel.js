@@ -1,110 +1,160 @@
 /**
- * The characters as cards: who can speak, who speaks, who answers next. Who that is, cast.js decides.
+ * The characters as cards: who takes part, who speaks, who answers next, and who else there is.
  * Knows nothing of the talk: it is told who speaks.
  */
-import { whoAnswers } from '../talk/cast.js';
 import { button, element } from '../transcript/bubbles.js';
-import { changeSetting, settings } from '../page/settings.js';
 import { makeAvatar } from './avatar.js';
+import { MOST_MEMBERS, likelyNext } from './casting.js';
 import { openEditor } from './editor.js';
-import { everybody } from './people.js';
+import {
+  addMember, callMember, calledSpeaker, castAnswers, castOrder, forgetCalled, isMember, members, moveMember, muteMember, removeMember, setCastAnswers,
+  setCastOrder, talkOnlyWith,
+} from './members.js';
+import { everybody, personOf } from './people.js';
 
-const list = document.getElementById('cast-list');
+const memberList = document.getElementById('cast-list');
+const otherList = document.getElementById('others-list');
+const memberHead = document.getElementById('cast-head');
+const otherHead = document.getElementById('others-head');
 const empty = document.getElementById('cast-empty');
 const orderBox = document.getElementById('cast-order');
+const answersBox = document.getElementById('cast-answers');
 
-let characters = [];
-let last = '';
 let speaking = '';
+let lastSpeaker = '';
+let opened = '';
 const cards = new Map();
 
-function showPeople() {
-  characters = everybody();
-  cards.clear();
-  list.replaceChildren(...characters.map(makeCard));
-  empty.hidden = characters.length > 0;
-  orderBox.hidden = characters.length < 2;
-  paint();
-}
-
-/** Who shall answer this text; empty while nobody is known. From now on that one was the last. */
-export function speakerFor(text) {
-  last = whoAnswers({ ...settings, characters, last, text }) ?? '';
-  if (settings.order === 'named' && last) changeSetting('chosen', last);
-  paint();
-  return last;
+/** Who shall answer what is said now; empty where the server decides. */
+export function speakerFor() {
+  const id = calledSpeaker();
+  forgetCalled();
+  return id;
 }
 
 /** Who is meant when nothing has been said yet. */
 export function chosenSpeaker() {
-  return whoAnswers({ ...settings, characters, last, text: '' }) ?? '';
+  return calledSpeaker();
 }
 
 /** name: empty when nobody speaks. */
 export function showSpeaker(name) {
   if (speaking === name) return;
   speaking = name;
+  if (name) lastSpeaker = name;
   paint();
 }
 
-function makeCard({ id, name, voice, colour }) {
-  const item = element('li', 'card');
-  const choose = button('card-choose', ' ', () => onChoose(id));
-  const avatar = makeAvatar(name, colour);
-  const words = element('span', 'card-words');
-  const line = element('span', 'card-line', voice?.description ?? '');
-  const mute = button('mute', `Leave ${name} out`, () => onMute(id), 'mute');
-  const edit = button('edit', `Change ${name}`, () => openEditor(id), 'edit');
-  const row = element('span', 'card-name');
-  const next = element('span', 'next');
-  row.append(element('strong', '', name), next);
-  words.append(row, line);
-  choose.replaceChildren(avatar, words);
-  item.append(choose, edit, mute);
-  cards.set(id, { item, choose, mute, name, next });
+/** A card that has the focus keeps it, wherever it goes. */
+function render() {
+  const focused = focusedPlace();
+  cards.clear();
+  const inTalk = members();
+  const others = everybody().filter(({ id }) => !isMember(id));
+  memberList.replaceChildren(...inTalk.map(makeMember));
+  otherList.replaceChildren(...others.map((person) => makeOther(person, inTalk.length)));
+  const isGroup = inTalk.length > 1;
+  memberHead.textContent = isGroup ? `In this talk (${inTalk.length})` : 'You talk with';
+  memberHead.hidden = inTalk.length === 0;
+  otherHead.hidden = others.length === 0;
+  empty.hidden = inTalk.length + others.length > 0;
+  orderBox.hidden = answersBox.hidden = !isGroup;
+  for (const radio of orderBox.querySelectorAll('input')) radio.checked = radio.value === castOrder();
+  for (const radio of answersBox.querySelectorAll('input')) radio.checked = Number(radio.value) === castAnswers();
+  answersBox.disabled = castOrder() === 'chosen';
+  paint();
+  if (focused) document.querySelector(focused)?.focus();
+}
+
+function focusedPlace() {
+  const { activeElement } = document;
+  const card = activeElement.closest?.('.card');
+  return card && `.card[data-id="${CSS.escape(card.dataset.id)}"] .${activeElement.classList[0]}:not(:disabled)`;
+}
+
+function makeMember(member) {
+  const person = personOf(member.id);
+  const isGroup = members().length > 1;
+  const card = makeCard(member, person?.voice?.description ?? '', () => callMember(member.id));
+  if (isGroup) {
+    const mute = button('mute', `Leave ${member.name} out`, () => muteMember(member.id, !member.is_muted), member.is_muted ? 'mute' : 'volume');
+    mute.setAttribute('aria-pressed', String(member.is_muted));
+    const more = button('more-tools', `What to do with ${member.name}`, () => onMore(member.id), 'more');
+    more.setAttribute('aria-expanded', String(opened === member.id));
+    card.item.append(mute, more);
+    if (opened === member.id) card.item.append(makeStrip(member, person));
+  } else if (person) {
+    card.item.append(button('edit', `Change ${member.name}`, () => openEditor(member.id), 'edit'));
+  }
+  card.item.classList.toggle('muted-card', member.is_muted);
+  cards.set(member.id, { ...card, name: member.name });
+  return card.item;
+}
+
+function makeOther({ id, name, colour, voice }, count) {
+  const { item } = makeCard({ id, name, colour }, voice?.description ?? '', () => onOther(id));
+  item.classList.add('other-card');
+  const add = button('add', `Add ${name} to the talk`, () => addMember(id), 'plus');
+  add.disabled = count >= MOST_MEMBERS || count === 0;
+  item.append(button('edit', `Change ${name}`, () => openEditor(id), 'edit'), add);
   return item;
 }
 
-function onChoose(id) {
-  changeSetting('muted', settings.muted.filter((other) => other !== id));
-  changeSetting('chosen', id);
-  last = beforeInOrder(id);
-  paint();
+function makeCard({ id, name, colour }, words, onChoose) {
+  const item = element('li', 'card');
+  const choose = button('card-choose', ' ', onChoose);
+  const text = element('span', 'card-words');
+  const row = element('span', 'card-name');
+  const next = element('span', 'next');
+  item.dataset.id = id;
+  row.append(element('strong', '', name), next);
+  text.append(row, element('span', 'card-line', words));
+  choose.replaceChildren(makeAvatar(name, colour), text);
+  item.append(choose);
+  return { item, choose, next };
 }
 
-/** In turn, the chosen one is next. */
-function beforeInOrder(id) {
-  if (settings.order !== 'turns') return id;
-  const place = characters.findIndex((character) => character.id === id);
-  return characters.at(place - 1).id;
+function makeStrip({ id, name }, person) {
+  const strip = element('div', 'card-strip');
+  const place = members().findIndex((member) => member.id === id);
+  const up = button('tool-up', `Move ${name} up`, () => moveMember(id, -1), 'up');
+  const down = button('tool-down', `Move ${name} down`, () => moveMember(id, 1), 'down');
+  up.disabled = place === 0;
+  down.disabled = place === members().length - 1;
+  strip.append(up, down);
+  if (person) strip.append(button('tool-edit', 'Change', () => openEditor(id)));
+  strip.append(button('tool-leave', 'Leave', () => removeMember(id)));
+  return strip;
 }
 
-function onMute(id) {
-  const isMuted = settings.muted.includes(id);
-  changeSetting('muted', isMuted ? settings.muted.filter((other) => other !== id) : [...settings.muted, id]);
-  paint();
+function onMore(id) {
+  opened = opened === id ? '' : id;
+  render();
+}
+
+/** Alone with somebody, the other takes their place; in a round they join it and answer next. */
+function onOther(id) {
+  if (members().length <= 1) {
+    talkOnlyWith(id);
+    return;
+  }
+  addMember(id);
 }
 
 function paint() {
-  const next = chosenSpeaker();
-  for (const [id, { item, choose, mute, name, next: nextWord }] of cards) {
-    const isMuted = settings.muted.includes(id);
+  const called = calledSpeaker();
+  const next = called || (members().length ? likelyNext({ members: members(), order: castOrder() }, lastSpeaker) : '');
+  for (const [id, { item, choose, name, next: word }] of cards) {
     const isSpeaking = name === speaking;
-    item.classList.toggle('muted-card', isMuted);
     item.classList.toggle('next-card', id === next);
-    nextWord.textContent = isSpeaking ? 'speaking' : id === next ? 'next' : '';
+    word.textContent = isSpeaking ? 'speaking' : id === next ? 'next' : '';
     if (isSpeaking) item.setAttribute('aria-current', 'true');
     else item.removeAttribute('aria-current');
     choose.setAttribute('aria-pressed', String(id === next));
-    mute.setAttribute('aria-pressed', String(isMuted));
   }
-  for (const radio of orderBox.querySelectorAll('input')) radio.checked = radio.value === settings.order;
 }
 
-function onOrder({ target }) {
-  changeSetting('order', target.value);
-  paint();
-}
-
-orderBox.addEventListener('change', onOrder);
-document.addEventListener('people_changed', showPeople);
+orderBox.addEventListener('change', ({ target }) => setCastOrder(target.value));
+answersBox.addEventListener('change', ({ target }) => setCastAnswers(Number(target.value)));
+document.addEventListener('people_changed', render);
+document.addEventListener('cast_changed', render);

@@ -2,6 +2,7 @@
  * What is going on now: the state in a word and a sign, the sentence that is spoken, how fast it came.
  * Knows nothing of the wire or of sound: it is given words and numbers and shows them.
  */
+import { paintWho } from '../cast/colours.js';
 import { splitAtVoice } from '../talk/captions.js';
 import { stateToWords } from '../talk/states.js';
 import { underrunsToWords } from '../queue/job-words.js';
@@ -32,6 +33,7 @@ export function renderState(state, words) {
   stateIcon.setAttribute('href', `#icon-${iconFor(state, isMuted, words.isHeld)}`);
   meter.classList.toggle('muted-sound', isMuted);
   stateWord.textContent = stateToWords(state, words);
+  paintWho(stateWord, state === 'speaking' ? words.speaker ?? '' : '');
   if (state !== 'speaking' || words.isHeld || isMuted) renderLevel(0);
   clearTimeout(announceTimer);
   announceTimer = setTimeout(announceState, ANNOUNCE_AFTER_MS);

@@ -42,6 +42,7 @@ function showValue(field) {
 }
 
 function onChange({ target }) {
+  if (target.dataset.tuning) return;
   if (target.type === 'checkbox') changeSetting(target.name, target.checked);
   else changeSetting(target.name, target.value);
 }

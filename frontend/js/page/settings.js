@@ -2,11 +2,13 @@
  * What a person has chosen, kept in this browser. News travels up as a DOM event, setting_changed {name}.
  * Knows nothing of what a setting does.
  */
+import { isWish } from '../cast/casting.js';
+
 const STORAGE_KEY = 'cueline.settings';
 
 const DEFAULTS = {
   volume: 1, isMuted: false, microphone: '', speaker: '', echoCancellation: true, turnTaking: 'automatic', language: '', captions: true,
-  captionSize: 'normal', shortcuts: true, reader: false, theme: 'system', order: 'choose', chosen: '', muted: [],
+  captionSize: 'normal', shortcuts: true, reader: false, theme: 'system', chosen: '', cast: null,
 };
 
 const ALLOWED = {
@@ -15,8 +17,7 @@ const ALLOWED = {
   language: (value) => /^[a-z]{0,3}$/.test(value),
   captionSize: (value) => ['normal', 'large', 'huge'].includes(value),
   theme: (value) => ['system', 'light', 'dark'].includes(value),
-  order: (value) => ['choose', 'turns', 'named'].includes(value),
-  muted: (value) => Array.isArray(value) && value.every((id) => typeof id === 'string'),
+  cast: (value) => value === null || isWish(value),
 };
 
 /** Read it anywhere; write it with changeSetting. */

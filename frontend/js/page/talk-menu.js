@@ -9,6 +9,9 @@ import { readTranscript } from '../transcript/chatui.js';
 import { copyText, saveFile } from './files.js';
 import { showHelp } from './keys.js';
 import { showToast } from './notices.js';
+import { openSharing } from '../talks/sharing.js';
+
+const ALWAYS = ['help', 'share', 'anew'];
 
 const menu = document.getElementById('talk-menu');
 
@@ -17,6 +20,7 @@ const actions = {
   text: () => saveFile('talk.txt', new Blob([talkToText(readTalk())], { type: 'text/plain' })),
   json: () => saveFile('talk.json', new Blob([talkToJson(currentSession(), readTalk())], { type: 'application/json' })),
   anew: () => document.dispatchEvent(new CustomEvent('anew_wanted')),
+  share: openSharing,
   help: showHelp,
 };
 
@@ -30,7 +34,7 @@ function onClick({ target }) {
   const action = target.closest('[data-action]')?.dataset.action;
   if (!action) return;
   menu.hidePopover?.();
-  if (action !== 'help' && readTranscript().length === 0) showToast('Nothing has been said yet.', { code: 'empty_talk' });
+  if (!ALWAYS.includes(action) && readTranscript().length === 0) showToast('Nothing has been said yet.', { code: 'empty_talk' });
   else actions[action]();
 }
 

@@ -2,6 +2,7 @@
  * One sentence in the voice queue: its state, its words, and on demand how it was made.
  * News travels up as DOM events: sentence_wanted {turn, sentence}, ask_again {text}. Knows nothing of other sentences.
  */
+import { paintWho } from '../cast/colours.js';
 import { button, element, icon } from '../transcript/bubbles.js';
 import { jobDetails, jobNote, shareHeard, shareMade } from './job-words.js';
 
@@ -36,7 +37,7 @@ export function paintJob(job, turn, sentence, place) {
     job.use.setAttribute('href', `#icon-${ICONS[status] ?? status}`);
     offerAgain(job, turn, status === 'failed');
   }
-  setText(job.speaker, sentence.character);
+  if (job.speaker.textContent !== sentence.character) nameSpeaker(job.speaker, sentence.character);
   setText(job.note, jobNote(sentence, place));
   setText(job.text, sentence.text);
   job.bar.value = shareHeard(sentence);
@@ -46,6 +47,11 @@ export function paintJob(job, turn, sentence, place) {
   if (job.details.dataset.words === words) return;
   job.details.dataset.words = words;
   job.details.replaceChildren(...rows.flatMap(([what, howMuch]) => [element('dt', '', what), element('dd', '', howMuch)]));
+}
+
+function nameSpeaker(place, name) {
+  place.textContent = name;
+  paintWho(place, name);
 }
 
 function setText(node, text) {

@@ -112,7 +112,7 @@ export function awaitedTurn() {
 
 export async function sayText(text) {
   await interrupt();
-  unconfirmed = chatMessage(text, newId(), speakerFor(text));
+  unconfirmed = chatMessage(text, newId(), speakerFor());
   isWaitingForTurn = true;
   wantsInterrupt = false;
   restartStopwatch();

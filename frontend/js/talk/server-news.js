@@ -2,13 +2,14 @@
  * What each message and frame of the server means for the talk. Knows no element of the page and no sample.
  */
 import { resumeMessage } from '../wire/protocol.js';
-import { lastEvent, send } from '../wire/websocket.js';
+import { comeBack, lastEvent, send } from '../wire/websocket.js';
 import { endTurn, hasWorklets, isSounding, newestFrame, playFrame, resetPlayer } from '../sound/audio-player.js';
 import { lastHeardFrame, openHeardPlace } from '../sound/heard-place.js';
 import { samplesToMs } from '../sound/pcm.js';
 import {
   acceptTurn, awaitedTurn, beginAnew, confirmMessage, findLine, noteHeard, settle, stopSpeech, takeTextBack,
 } from './conversation.js';
+import { hearCast, hearCastRefused } from '../cast/members.js';
 import { loadPeople } from '../cast/people.js';
 import { bargeIn } from './barge-in.js';
 import { markStep, restartStopwatch } from './latency.js';
@@ -16,6 +17,7 @@ import { hearAudioUnexpected, hearListeningRefused, hearListeningStatus, lastVoi
 import { playingTurn, reportSoon } from './playback.js';
 import { isPlayingAgain } from './replay.js';
 import { isTold, keepTold } from './told.js';
+import { hearTuning } from './tuning.js';
 import {
   addSound, closeTurn, cutTurn, cutUnheardTurn, explainFailure, forgetTurns, isUnheard, knownTurn, missSentences, newestTurn, turnOf,
   updateSentence,
@@ -24,11 +26,14 @@ import { dropPartial, renderFailure, renderReplyText, renderUserText } from '../
 import { showNotice, showToast } from '../page/notices.js';
 import { forgetSaving, showSaving } from '../talks/saving.js';
 import { limitText } from '../page/text-box.js';
+import { showTuningRefused } from '../page/tuning-fields.js';
 
 const RECOGNIZER_CODES = ['recognizer_failed', 'recognizer_unavailable', 'recognizer_lost', 'no_recognizer', 'recognition_failed'];
 const VOICE_ENGINE_CODES = ['no_worker', 'engine_unavailable', 'queue_unreachable', 'store_unreachable', 'worker_lost'];
 
 let sessionId = null;
+let hasAskedForSound = false;
+let missedTurn = null;
 
 const handlers = {
   session: handleSession,
@@ -38,6 +43,7 @@ const handlers = {
   turn: handleTurn,
   llm_response: handleReplyText,
   sentence: handleSentence,
+  tts_start: handleSpeechStart,
   tts_end: handleSpeechEnd,
   tts_stop: handleSpeechStop,
   barge_in: handleBargeIn,
@@ -45,6 +51,8 @@ const handlers = {
   interrupt_acknowledged: handleInterrupted,
   gap: handleGap,
   saving: ({ state }) => showSaving(state),
+  cast: (message) => hearCast(message),
+  settings: hearTuning,
   error: handleError,
 };
 
@@ -65,6 +73,9 @@ function handleSession(message) {
   limitText(message.limits?.text_chars ?? Infinity);
   openHeardPlace(sessionId, !message.resumed);
   if (message.resumed) sendResume();
+  else hasAskedForSound = true;
+  hearCast(message.cast, !message.resumed);
+  hearTuning(message.settings ?? {});
   announce('session_open', message);
   if (typeof message.notice === 'string') showNotice(message.notice);
   findLine();
@@ -74,7 +85,10 @@ function handleSession(message) {
 /** After a reload no frame has come yet: the ear's own place says what is still to be heard. */
 function sendResume() {
   const heard = hasWorklets() && !newestFrame() ? lastHeardFrame() : null;
-  send(resumeMessage(heard ?? newestFrame(), lastEvent(), heard ? null : awaitedTurn()));
+  const awaited = heard ? null : awaitedTurn() ?? missedTurn;
+  hasAskedForSound = Boolean(heard ?? newestFrame()) || awaited !== null;
+  send(resumeMessage(heard ?? newestFrame(), lastEvent(), awaited));
+  missedTurn = null;
 }
 
 function handleStatus({ status }) {
@@ -110,6 +124,7 @@ function handleTurn(message) {
 /** A page that may not sound yet must not be left waiting: the text alone ends the turn, the sound is kept. */
 function finishTurn(turn, reason) {
   turn.isEnded = true;
+  if (reason === 'complete' && isHeardElsewhere(turn)) askForWhole(turn.number);
   endSpeech(turn);
   if ((reason === 'interrupted' || reason === 'stopped') && !turn.isCut) cutTurn(turn, null);
   if (reason === 'failed' && !turn.hasText) renderFailure(turn.number, turn.failure || 'There was no answer.');
@@ -129,6 +144,10 @@ function handleReplyText({ turn, character, content, is_complete: isComplete, at
 function handleSentence(message) {
   markStep('sentence');
   updateSentence(turnOf(message.turn), message);
+}
+
+function handleSpeechStart({ turn, at }) {
+  turnOf(turn).soundsSince = at ?? null;
 }
 
 function handleSpeechEnd(message) {
@@ -190,6 +209,8 @@ function handleError({ code, message, turn: number, sentence, event, retry_after
   if (number === undefined) takeTextBack();
   if (VOICE_ENGINE_CODES.includes(code)) announce('voice_doubtful');
   if (code === 'character_unknown') loadPeople();
+  if (code === 'model_unknown') showTuningRefused(message);
+  if (code === 'character_unknown' || code === 'cast_invalid') hearCastRefused();
   if (isNewsToPerson(event) && !(turn && sentence === undefined && !turn.hasText)) {
     showToast(retryAfterS > 0 ? `${message} Try again in ${retryAfterS} s.` : message, { code, isError: true });
   }
@@ -209,7 +230,28 @@ function isNewsToPerson(event) {
   return true;
 }
 
+/** Whoever joins in the middle of a reply hears it from its start. */
+function isJoinedLate({ turn, sentence, part }) {
+  return !hasAskedForSound && !newestFrame() && (sentence > 0 || part > 0) && !knownTurn(turn)?.isCut;
+}
+
+/** A reply that the server has spoken to its end may still be heard by the others for a while. */
+function isHeardElsewhere(turn) {
+  const lengthMs = [...turn.sentences.values()].reduce((sum, { durationMs }) => sum + (durationMs ?? 0), 0);
+  return !hasAskedForSound && !newestFrame() && turn.number === newestTurn() && turn.soundsSince !== null && Date.now() < turn.soundsSince + lengthMs;
+}
+
+function askForWhole(turn) {
+  missedTurn = turn;
+  hasAskedForSound = true;
+  comeBack();
+}
+
 export function handleFrame(frame) {
+  if (isJoinedLate(frame)) {
+    askForWhole(frame.turn);
+    return;
+  }
   if (!playFrame(frame)) return;
   const turn = turnOf(frame.turn);
   addSound(turn, frame.sentence, samplesToMs(frame.samples.length), frame.isLast);

@@ -25,7 +25,7 @@ export function turnOf(number) {
   if (known) return known;
   const turn = {
     number, isStarted: false, isEnded: false, isCut: false, isSpeechEnded: false, hasFrames: false, isHeard: false,
-    playing: null, asked: '', hasText: false, failure: '', firstSoundMs: null, underruns: 0, sentences: new Map(),
+    playing: null, soundsSince: null, asked: '', hasText: false, failure: '', firstSoundMs: null, underruns: 0, sentences: new Map(),
   };
   turns.set(number, turn);
   if (turns.size > MOST_TURNS) turns.delete(Math.min(...turns.keys()));

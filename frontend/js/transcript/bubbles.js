@@ -2,6 +2,8 @@
  * One message as the page draws it: who, when, the words, and what can be done with it. Writes text as text only.
  * News travels up as a DOM event, message_tool {tool, turn}. Knows nothing of what a tool does.
  */
+import { paintWho } from '../cast/colours.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 const REPLY_TOOLS = [['again', 'Play again'], ['copy', 'Copy'], ['download', 'Download the sound']];
@@ -40,6 +42,7 @@ export function makeBubble(kind, name, at) {
   const article = element('article', `message ${kind}`);
   const head = element('header');
   const who = element('strong', 'who', name);
+  if (kind === 'reply') paintWho(who, name);
   const body = element('p', 'words');
   const tools = element('span', 'tools');
   const all = kind === 'user' ? USER_TOOLS : REPLY_TOOLS;

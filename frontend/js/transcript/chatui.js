@@ -2,6 +2,7 @@
  * The conversation on the page: what was said, what is being said, and how far. Writes text as text only.
  * Knows nothing of the wire or of sound: it is given words and sentences and shows them.
  */
+import { paintWho } from '../cast/colours.js';
 import { cutReply, placeInWords, splitAtVoice } from '../talk/captions.js';
 import { makeBubble, makeFailure } from './bubbles.js';
 import { follow, showPlace, startFollowing } from './following.js';
@@ -220,6 +221,7 @@ function addReply(turn, character, at) {
 function nameReply(reply, character) {
   reply.character = character;
   reply.who.textContent = character;
+  paintWho(reply.who, character);
 }
 
 function scheduleReply(reply) {

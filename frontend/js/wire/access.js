@@ -1,6 +1,8 @@
 /**
  * The key of a server that asks for one, and requests that carry it. Knows nothing of the socket or of the page.
  */
+import { shareToken } from './session-id.js';
+
 const UNREACHABLE = { isOk: false, status: 0, code: 'unreachable', message: 'The server cannot be reached.' };
 
 let accessKey = null;
@@ -14,10 +16,12 @@ export function hasAccessKey() {
   return accessKey !== null;
 }
 
-/** Like fetch; path is relative to the page. */
+/** Like fetch; path is relative to the page. A guest shows the link that let them in. */
 export function fetchFromServer(path, { contentType, ...options } = {}) {
+  const url = new URL(path, document.baseURI);
+  if (shareToken()) url.searchParams.set('share', shareToken());
   const headers = { ...(accessKey && { Authorization: `Bearer ${accessKey}` }), ...(contentType && { 'Content-Type': contentType }) };
-  return fetch(path, { cache: 'no-store', ...options, headers });
+  return fetch(url, { cache: 'no-store', ...options, headers });
 }
 
 /** A one-use ticket for a socket: {ticket} or {isRefused}. Throws when nobody answers. */
@@ -48,7 +52,8 @@ export async function fetchJson(path) {
 }
 
 /**
- * Ask for something to be done: {isOk, status, data} or {isOk, status, code, message}; status 0 when nobody answered.
+ * Ask for something to be done: {isOk, status, data} or {isOk, status, code, message, problems?}; status 0 when nobody
+ * answered.
  * body: an object, or a Blob that is sent as it is. Never throws.
  */
 export async function askServer(method, path, body = undefined, options = {}) {
@@ -75,7 +80,8 @@ export async function askForBytes(path, body, signal) {
 }
 
 function refusalOf(status, data) {
-  return { isOk: false, status, code: data?.code ?? 'failed', message: data?.message ?? `The server refused (${status}).` };
+  const message = data?.message ?? `The server refused (${status}).`;
+  return { isOk: false, status, code: data?.code ?? 'failed', message, problems: data?.problems };
 }
 
 async function readBody(answer) {

@@ -22,7 +22,7 @@ const TURN_TAKING = { automatic: 'automatic', barge: 'barge_in', push: 'push_to_
 
 /** What must be there in each message from the server; a trailing ? marks what may be missing. */
 const SERVER_MESSAGES = {
-  session: { session_id: 'string', resumed: 'boolean?', limits: 'object?' },
+  session: { session_id: 'string', resumed: 'boolean?', limits: 'object?', cast: 'object?', settings: 'object?', is_guest: 'boolean?' },
   status: { status: 'string' },
   partial_transcript: { content: 'string', stable: 'string?' },
   final_transcript: { content: 'string', turn: 'count?', source: 'string?', id: 'string?' },
@@ -42,6 +42,8 @@ const SERVER_MESSAGES = {
   gap: { what: 'string', message: 'string', turn: 'count?', sentence: 'count?', part: 'count?' },
   error: { code: 'string', message: 'string', turn: 'count?', sentence: 'count?', retry_after_s: 'number?' },
   saving: { state: 'string' },
+  cast: { members: 'list', order: 'string', answers: 'count' },
+  settings: { model: 'string?', voice: 'string?', speed: 'number?' },
   pong: { t: 'number?' },
 };
 
@@ -52,6 +54,7 @@ const CHECKS = {
   count: (value) => Number.isSafeInteger(value) && value >= 0,
   time: (value) => typeof value === 'number' && !Number.isNaN(new Date(value).getTime()),
   object: (value) => typeof value === 'object' && !Array.isArray(value),
+  list: Array.isArray,
 };
 
 /** One text frame to {message} or {problem}; never throws. */
@@ -127,6 +130,16 @@ export function newId() {
 /** character: who shall answer, or empty for whoever did before. */
 export function chatMessage(text, id, character = '') {
   return { type: 'chat', text, id, ...(character && { character }) };
+}
+
+/** Who takes part: {characters, muted, order, answers}. */
+export function castMessage({ characters, muted, order, answers }) {
+  return { type: 'cast', characters, muted, order, answers };
+}
+
+/** What of this session alone is set: any of {model, voice, speed}. */
+export function settingsMessage(changes) {
+  return { type: 'settings', ...changes };
 }
 
 /** turnTaking: as the settings name it. language: two or three letters, or empty for whatever is heard. */

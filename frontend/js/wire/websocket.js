@@ -50,10 +50,6 @@ export function retryDelayMs(attempt, chance, isRestart = false) {
 
 export async function connect() {
   clearTimeout(retryTimer);
-  if (shareToken() && !currentSession()) {
-    announce('share_ended');
-    return;
-  }
   announce('socket_connecting');
   try {
     openSocket(await socketUrl());
@@ -169,7 +165,7 @@ function onText(text) {
 /** A session that is gone is no error for a person, but a new start. */
 function onErrorMessage(message) {
   if (message.retry_after_s > 0) leastDelayMs = message.retry_after_s * 1000;
-  if (isGoneSession(message)) forgetSession();
+  if (isGoneSession(message) || message.code === 'share_unknown') forgetSession();
   if (JOIN_AGAIN_CODES.includes(message.code)) reason = 'restart';
 }
 
@@ -180,6 +176,7 @@ function isGoneSession({ code }) {
 /** The line will be closed, and this file opens it again: whoever waits is told that it is lost, and that is enough. */
 function isRefusal({ type, code, retry_after_s: retryAfterS }) {
   if (type !== 'error') return false;
+  if (code === 'share_unknown') return true;
   return JOIN_AGAIN_CODES.includes(code) || (!hasSession && (code === 'session_unknown' || retryAfterS > 0));
 }
 
@@ -278,6 +275,11 @@ async function onGuestRefused() {
 
 function retryLater() {
   if (isAskingForKey) return;
+  if (isEndedGuest()) {
+    announce('socket_lost', { reason: 'key', retryMs: 0 });
+    announce('share_ended');
+    return;
+  }
   const retryMs = Math.max(leastDelayMs, retryDelayMs(attempt, Math.random(), reason === 'restart'));
   announce('socket_lost', { reason, retryMs });
   clearTimeout(retryTimer);
@@ -285,8 +287,13 @@ function retryLater() {
   attempt += 1;
 }
 
+/** Without a session a guest has nothing to come back to. */
+function isEndedGuest() {
+  return shareToken() !== null && !currentSession();
+}
+
 function onOnline() {
-  if (!isConnected() && !isAskingForKey) connect();
+  if (!isConnected() && !isAskingForKey && !isEndedGuest()) connect();
 }
 
 function announce(name, detail = {}) {
