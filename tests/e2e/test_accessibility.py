@@ -69,7 +69,10 @@ async def test_axe_finds_nothing_before_the_talk_nor_in_what_opens(look: Any, st
             ("#settings-button", "#settings-dialog"),
             ("#menu-button", "#talk-menu"),
             ("#talks-button", "#talks-dialog"),
+            ("[data-action=share]", "#share-dialog"),
         ):
+            if opener == "[data-action=share]":
+                await page.click("#menu-button")
             await page.click(opener)
             await expect(page.locator(opened)).to_be_visible()
             await clean(page)
@@ -82,8 +85,12 @@ async def test_axe_finds_nothing_before_the_talk_nor_in_what_opens(look: Any, st
             await page.click("#cast-button")
             await expect(page.locator("#cast-dialog")).to_be_visible()
             await clean(page)
-        await page.hover(".card >> nth=0")
-        await page.click(".edit >> nth=0")
+        await page.click(".add >> nth=0")
+        await page.click(".more-tools >> nth=0")
+        await clean(page)
+        await page.click(".more-tools >> nth=0")
+        await page.hover("#others-list .card >> nth=0")
+        await page.click("#others-list .edit >> nth=0")
         await expect(page.locator("#voice-list option").first).to_be_attached()
         await page.fill("[name=name]", "")
         await page.click("#editor-save")
@@ -91,6 +98,34 @@ async def test_axe_finds_nothing_before_the_talk_nor_in_what_opens(look: Any, st
         await clean(page)
 
     await look(doing)
+
+
+async def test_axe_finds_nothing_on_the_script_page(look: Any, stack: Stack) -> None:
+    script = "Ava: One line is ready.\nBen: Please explode.\nSomebody: This one is nobody's."
+
+    async def doing(page: Page) -> None:
+        await page.goto(stack.url + "/batch.html")
+        await expect(page.locator("#connection-word")).to_have_text("Online")
+        await clean(page)
+        await page.click("#paste-script")
+        await page.fill("#paste-text", script)
+        await clean(page)
+        await page.click("[data-take=replace]")
+        await page.click("#render-all")
+        await expect(page.locator("#script-failure")).to_be_visible()
+        await page.locator(".role", has_text="Somebody").locator("select").select_option("cleo")
+        await page.click("#render-all")
+        await expect(page.locator(".line[data-state=failed]")).to_have_count(1, timeout=30_000)
+        await expect(page.locator(".line[data-state=ready]")).to_have_count(2, timeout=30_000)
+        await page.fill(".line-text >> nth=2", "Changed.")
+        await page.click(".line-more >> nth=0")
+        await clean(page)
+        await page.click("#download-button")
+        await clean(page)
+
+    await look(doing)
+    for one in stack.get("/api/renders")[1]:
+        stack.request("DELETE", f"/api/renders/{one['id']}")
 
 
 async def test_axe_finds_nothing_while_sentences_are_spoken(look: Any, stack: Stack) -> None:

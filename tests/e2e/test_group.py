@@ -76,7 +76,7 @@ async def test_a_cast_is_arranged_by_keyboard_and_kept_for_the_next_talk(page: P
     await expect(page.locator(".divider")).to_be_visible()
     await in_talk(page, "Ben", "Doran", "Cleo")
     await page.get_by_role("button", name="What to do with Ben").click()
-    await page.get_by_role("button", name="Leave", exact=True).click()
+    await page.get_by_role("button", name="Remove", exact=True).click()
     await in_talk(page, "Doran", "Cleo")
 
 
@@ -120,3 +120,34 @@ async def test_what_holds_for_this_talk_is_set_for_everybody_in_it(
 
 async def state_of(page: Page, name: str) -> None:
     await expect(page.locator("body")).to_have_attribute("data-state", name)
+
+
+async def test_a_guest_hears_and_reads_and_cannot_speak(
+    page: Page, context: BrowserContext, stack: Stack, complaints: Complaints
+) -> None:
+    complaints.expected = ("404", "403", "401")
+    await open_page(page, stack, "?tap=1")
+    await page.click("#menu-button")
+    await page.click("[data-action=share]")
+    await page.click("#share-make")
+    await expect(page.locator("#share-until")).to_contain_text("It holds until")
+    link = await page.input_value("#share-link")
+    await page.keyboard.press("Escape")
+    guest = complaints.watch(await context.new_page())
+    await guest.goto(link + "&tap=1")
+    await state_of(guest, "idle")
+    await expect(guest.locator("#guest-note")).to_contain_text("listening as a guest")
+    for hidden in ("#text", "#mic", "#talks-button", "#cast-add", "#interrupt"):
+        await expect(guest.locator(hidden)).to_be_hidden()
+    await guest.click("#state-word")
+    await say(page, "SAY Both hear this.")
+    await expect(jobs(page, "played")).to_have_count(1)
+    await expect(jobs(guest, "played")).to_have_count(1)
+    await guest.keyboard.press("Escape")
+    assert await heard(guest) == await heard(page) == counter_pcm("Both hear this.")
+    await page.click("#menu-button")
+    await page.click("[data-action=share]")
+    await page.click("#share-revoke")
+    await expect(page.locator("#share-news")).to_contain_text("No link opens")
+    await expect(guest.locator("#banner")).to_contain_text("expired or was taken back", timeout=10_000)
+    await guest.close()

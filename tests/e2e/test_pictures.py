@@ -51,15 +51,30 @@ async def walk(browser: Browser, stack: Stack, complaints: Complaints, scheme: S
     await page.keyboard.press("?")
     await take(page, "help", folder, SIZES[::3])
     await page.keyboard.press("Escape")
+    await page.click("#talks-button")
+    await expect(page.locator(".talk-row")).not_to_have_count(0)
+    await take(page, "talks", folder, SIZES[1::2])
+    await page.keyboard.press("Escape")
+    await page.click("#others-list .add >> nth=0")
+    await page.click(".more-tools >> nth=0")
+    await take(page, "group", folder, SIZES[3:])
+    await page.hover("#others-list .card >> nth=0")
+    await page.click("#others-list .edit >> nth=0")
+    await take(page, "editor", folder, SIZES[1::2])
+    await page.keyboard.press("Escape")
     await page.set_viewport_size({"width": 390, "height": 844})
     for sheet in ("queue", "cast"):
         await page.click(f"#{sheet}-button")
         await page.screenshot(path=folder / f"{sheet}-390.png")
         await page.keyboard.press("Escape")
+    await page.goto(stack.url + "/batch.html")
+    await page.click("#example")
+    await expect(page.locator(".role")).to_have_count(4)
+    await take(page, "script", folder)
     await context.close()
 
 
 async def test_every_screen_fits_and_can_be_looked_at(browser: Browser, stack: Stack, complaints: Complaints) -> None:
     await asyncio.gather(*(walk(browser, stack, complaints, scheme) for scheme in ("light", "dark")))
     assert complaints.unexpected == []
-    assert len(list(FOLDER.glob("*/*.png"))) >= 2 * (4 * len(SIZES) + 4)
+    assert len(list(FOLDER.glob("*/*.png"))) >= 2 * (5 * len(SIZES) + 9)

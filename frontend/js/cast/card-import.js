@@ -2,6 +2,7 @@
  * New characters: made up, or taken in from a card, chosen or dropped on the panel. Knows nothing of what a card holds.
  */
 import { showToast } from '../page/notices.js';
+import { placeUnder } from '../transcript/menu-place.js';
 import { openEditor } from './editor.js';
 import { importCard } from './people.js';
 
@@ -64,6 +65,7 @@ function onDrop(event) {
   takeIn([...event.dataTransfer.files]);
 }
 
+placeUnder(menu, document.getElementById('cast-add'));
 document.getElementById('cast-new').addEventListener('click', onNew);
 document.getElementById('cast-import').addEventListener('click', onImport);
 fileField.addEventListener('change', onFiles);

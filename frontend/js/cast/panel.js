@@ -122,8 +122,8 @@ function makeStrip({ id, name }, person) {
   up.disabled = place === 0;
   down.disabled = place === members().length - 1;
   strip.append(up, down);
-  if (person) strip.append(button('tool-edit', 'Change', () => openEditor(id)));
-  strip.append(button('tool-leave', 'Leave', () => removeMember(id)));
+  if (person) strip.append(button('tool-edit', `Change ${name}`, () => openEditor(id), 'edit'));
+  strip.append(button('tool-leave', 'Remove', () => removeMember(id)));
   return strip;
 }
 

@@ -13,7 +13,7 @@ import { endBargeIn, isVoiceHeld } from './barge-in.js';
 import { followState, isListening } from './listening.js';
 import { playingTurn, stopHearing } from './playback.js';
 import { againSpeaker, isPlayingAgain, stopAgain } from './replay.js';
-import { cutTurn, hasSoundToCome, knownTurn, newestTurn, runningTurn, turnOf } from './turns.js';
+import { beginTurn, cutTurn, hasSoundToCome, knownTurn, newestTurn, runningTurn, turnOf } from './turns.js';
 import { markStep, restartStopwatch } from './latency.js';
 import { renderState, renderWaiting } from '../page/now.js';
 import { allowInterrupt } from '../page/controls.js';
@@ -126,7 +126,7 @@ export function confirmMessage(id) {
 }
 
 export function acceptTurn(turn) {
-  turn.isStarted = true;
+  beginTurn(turn);
   isWaitingForTurn = false;
   unconfirmed = null;
   markStep('taken');

@@ -32,9 +32,14 @@ export function turnOf(number) {
   return turn;
 }
 
-/** A turn of before, of which nothing is to come. */
+/** A turn of before, of which nothing is to come, unless the log has it after all. */
 export function keepTurn(number) {
-  Object.assign(turnOf(number), { isEnded: true, isHeard: true });
+  if (!turns.has(number)) Object.assign(turnOf(number), { isKept: true, isEnded: true, isHeard: true });
+}
+
+export function beginTurn(turn) {
+  if (turn.isKept) Object.assign(turn, { isKept: false, isEnded: false, isHeard: false });
+  turn.isStarted = true;
 }
 
 export function knownTurn(number) {

@@ -53,7 +53,7 @@ export function dropPartial() {
 }
 
 /**
- * A turn of which only the memory at rest knows: [{isUser, name, text, heard, at}]. False when it stands here already. The
+ * A turn of which only the memory at rest knows: [{isUser, name, text, heard, at}]. True when it has a reply that stands here only now. The
  * log, if it still has the turn from its first word, takes its place.
  */
 export function renderKept(turn, messages) {
@@ -67,7 +67,7 @@ export function renderKept(turn, messages) {
     else body.textContent = text;
   }
   scheduleFrame();
-  return true;
+  return view.isKept;
 }
 
 function isKept(turn) {
