@@ -11,7 +11,7 @@ from api.encoding.encoder import StreamEncoder
 async def encoded(encoder: StreamEncoder, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The file, each piece as soon as there is one.
 
-    Codecs take 10 to 25 ms of processor for a second of sound (docs/decisions/mastering.md): a thread has them, and
+    Codecs take up to 20 ms of processor for a second of sound (docs/decisions/mastering.md): a thread has them, and
     FFmpeg lets go of Python's lock.
     """
     async for pcm in blocks:
