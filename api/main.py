@@ -20,6 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.access import Access
@@ -52,6 +53,7 @@ from api.routes import (
     socket,
 )
 from api.routes.house import House
+from api.routes.openai_shape import openai_error
 from api.session.neighbours import Neighbours
 from api.session.sessions import Sessions
 from api.settings import Settings, SettingsError, choose_llm, read_settings
@@ -84,6 +86,7 @@ _ROUTES = (
 )
 FRONTEND = Path(__file__).parent.parent / "frontend"
 MAX_BODY_BYTES = 1024 * 1024
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{shelf}; img-src 'self' data:; "
@@ -254,13 +257,33 @@ async def _answer_away(request: Request, error: Exception) -> JSONResponse:
     return await _answer_error(request, StoreUnreachable())
 
 
-async def _answer_http(_: Request, error: Exception) -> JSONResponse:
-    """What the framework refuses by itself, in the shape that everything else has."""
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    """What the framework refuses by itself, in the shape that everything else at that address has."""
     assert isinstance(error, HTTPException)  # noqa: S101  what the handler is registered for
-    is_lost = error.status_code in {404, 405}
+    status, headers = error.status_code, dict(error.headers or {})
+    is_lost = status in {404, 405}
+    if is_lost and (methods := _methods(request)):
+        status, headers["Allow"] = 405, ", ".join(methods)
     refusal = RouteUnknown() if is_lost else MessageInvalid(f"{error.detail}.")
+    if request.url.path.startswith("/v1/"):
+        answer = openai_error(status, refusal.text, refusal.code)
+        answer.headers.update(headers)
+        return answer
     body = {"code": refusal.code, "message": refusal.text}
-    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What an address can be asked with. The page, which is found last, hides from the router that there is any."""
+
+    def is_known(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(
+            route.matches(scope)[0] is Match.FULL for route in request.app.routes if not isinstance(route, Mount)
+        )
+
+    known = [method for method in METHODS if is_known(method)]
+    return known or (["GET", "HEAD"] if request.method not in {"GET", "HEAD"} else [])
 
 
 async def _answer_invalid(_: Request, error: Exception) -> JSONResponse:

@@ -10,15 +10,24 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
+from api.answers import ANYWHERE, sent, told
 from api.casting.audition import AUDITION_CHARS, Audition
 from api.casting.cards import MAX_CARD_BYTES, read_card, write_card
 from api.casting.fields import CharacterFields, VoiceFields
 from api.characters import CAST, Character
 from api.encoding.riff import wav_head
+from api.errors import CardInvalid, CharacterBuiltIn, CharacterUnknown, NameTaken, TooManyCharacters
 from api.routes.house import AHouse, AnOwner, take_room
 from contract.errors import NoWorker, SpeechError
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", responses=ANYWHERE)
+A_CARD = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"type": "object"}},
+        "image/png": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
 
 
 class Preview(BaseModel):
@@ -34,38 +43,44 @@ async def list_characters(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]
     return [_describe(character) for character in await house.characters.everybody(owner)]
 
 
-@router.post("/characters", status_code=201)
+@router.post("/characters", status_code=201, responses=told(NameTaken, TooManyCharacters))
 async def create_character(wanted: CharacterFields, house: AHouse, owner: AnOwner) -> dict[str, Any]:
     """A new one."""
     return _describe(await house.characters.create(owner, wanted))
 
 
-@router.post("/characters/import", status_code=201, max_body_size=MAX_CARD_BYTES)
+@router.post(
+    "/characters/import",
+    status_code=201,
+    max_body_size=MAX_CARD_BYTES,
+    openapi_extra={"requestBody": A_CARD},
+    responses=told(CardInvalid, TooManyCharacters),
+)
 async def import_character(request: Request, house: AHouse, owner: AnOwner) -> dict[str, Any]:
     """A new one from a card, as JSON or PNG; under another name if its own is taken."""
     return _describe(await house.characters.create(owner, read_card(await request.body()), any_name=True))
 
 
-@router.get("/characters/{character_id}")
+@router.get("/characters/{character_id}", responses=told(CharacterUnknown))
 async def show_character(character_id: str, house: AHouse, owner: AnOwner) -> dict[str, Any]:
     """One of them."""
     return _describe(await house.characters.find(owner, character_id))
 
 
-@router.put("/characters/{character_id}")
+@router.put("/characters/{character_id}", responses=told(CharacterUnknown, NameTaken))
 async def change_character(character_id: str, wanted: CharacterFields, house: AHouse, owner: AnOwner) -> dict[str, Any]:
     """Say one anew; of one that is there from the start a copy is made."""
     return _describe(await house.characters.change(owner, character_id, wanted))
 
 
-@router.delete("/characters/{character_id}", status_code=204)
+@router.delete("/characters/{character_id}", status_code=204, responses=told(CharacterUnknown, CharacterBuiltIn))
 async def delete_character(character_id: str, house: AHouse, owner: AnOwner) -> Response:
     """Forget one's own. Who is being spoken by it is heard to the end."""
     await house.characters.delete(owner, character_id)
     return Response(status_code=204)
 
 
-@router.get("/characters/{character_id}/export")
+@router.get("/characters/{character_id}/export", responses=told(CharacterUnknown))
 async def export_character(character_id: str, house: AHouse, owner: AnOwner) -> Response:
     """One as a card that other programs read too."""
     character = await house.characters.find(owner, character_id)
@@ -85,7 +100,12 @@ async def list_voices(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
     return list(voices.values())
 
 
-@router.post("/voices/preview", dependencies=[Depends(take_room)], response_model=None)
+@router.post(
+    "/voices/preview",
+    dependencies=[Depends(take_room)],
+    response_class=Response,
+    responses=sent("audio/wav", what="The sentence, as it is made."),
+)
 async def preview_voice(wanted: Preview, house: AHouse, owner: AnOwner) -> Response:
     """One sentence in a voice, as a sound file that is streamed while it is being made."""
     house.admission.admit_turn(None)

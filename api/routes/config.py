@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from api.answers import ANYWHERE
 from api.casting.characters import MAX_CHARACTERS
 from api.ensemble.playbill import MAX_ANSWERS, MAX_MEMBERS, MAX_SPEED, MIN_SPEED
 from api.routes.house import AHouse, AnOwner
@@ -18,7 +19,7 @@ from api.settings import choosable_models
 from api.turn.turn import MAX_REPLY_CHARS
 from api.turn.utterance import MAX_CHARS
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", responses=ANYWHERE)
 
 
 @router.get("/config")

@@ -10,24 +10,31 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.access.access import Asker, is_over
-from api.errors import MessageInvalid
+from api.answers import ANYWHERE, IN_SESSION, sent, told
+from api.errors import MessageInvalid, SessionUnknown, ShareUnknown
 from api.events import Gap
 from api.routes.house import AHeardSession, AHouse, AListener, House, take_room
 from api.session.resume import are_events_gone, is_hole
 from api.session.session import Session
 from api.streams import StreamsError
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", responses=ANYWHERE)
 
 PING_S = 12
 LOOK_S = 1.0
 _ENTRY_ID = re.compile(r"\d{1,18}(-\d{1,18})?")
 
 
-@router.get("/sessions/{session_id}/events", dependencies=[Depends(take_room)])
+@router.get(
+    "/sessions/{session_id}/events",
+    dependencies=[Depends(take_room)],
+    response_class=Response,
+    responses=IN_SESSION | told(SessionUnknown, ShareUnknown) | sent("text/event-stream", what="Every message."),
+)
 async def mirror(
     session: AHeardSession,
     house: AHouse,

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from api.answers import ANYWHERE, NotReady, sent
 from api.errors import AccessDenied
 from api.routes.house import AHouse, AnAsker
 from api.streams import StreamsError
@@ -23,7 +24,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"model": NotReady, "description": "Nothing could be spoken now."}})
 async def readyz(house: AHouse) -> JSONResponse:
     """Whether a sentence could be spoken now; if not, why."""
     if house.is_draining:
@@ -47,7 +48,7 @@ async def readyz(house: AHouse) -> JSONResponse:
     )
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=Response, responses={401: ANYWHERE[401], **sent("text/plain", what="Figures.")})
 async def metrics(asker: AnAsker) -> Response:
     """Prometheus, which can send a key. Not for a project's users: it tells of everybody."""
     if asker.kind == "user":

@@ -11,6 +11,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.requests import Request
 
+from api.answers import DEAF, OPENAI, sent
 from api.errors import AudioTooLong, ConversationError
 from api.listening.files import MAX_FILE_BYTES
 from api.listening.words.recognition import Wishes
@@ -39,10 +40,15 @@ class FileRoute(OpenAIRoute):
         return handle_small_ones
 
 
-router = APIRouter(prefix="/v1", route_class=FileRoute)
+router = APIRouter(prefix="/v1", route_class=FileRoute, responses=OPENAI)
 
 
-@router.post("/audio/transcriptions", max_body_size=2 * MAX_FILE_BYTES, response_model=None)
+@router.post(
+    "/audio/transcriptions",
+    max_body_size=2 * MAX_FILE_BYTES,
+    response_class=Response,
+    responses=DEAF | sent("application/json", "text/plain", "text/event-stream", what="The words."),
+)
 async def transcribe(
     house: AHouse,
     owner: AnOwner,

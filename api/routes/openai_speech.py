@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
+from api.answers import OPENAI, sent
 from api.encoding.encoder import stream_encoder
+from api.encoding.formats import FORMATS, STREAMED
 from api.encoding.sending import encoded
 from api.history import count_tokens
 from api.routes.closing import ClosingResponse
@@ -25,7 +27,7 @@ from contract.audio import bytes_to_ms
 from contract.errors import SpeechError, TextUnspeakable
 from contract.voice import Voice
 
-router = APIRouter(prefix="/v1", route_class=OpenAIRoute)
+router = APIRouter(prefix="/v1", route_class=OpenAIRoute, responses=OPENAI)
 
 MAX_INPUT_CHARS = 4096
 MAX_INSTRUCTIONS_CHARS = 4096
@@ -36,6 +38,13 @@ MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "whisper-1", "gpt-4o-transcrib
 """Names that clients have built in; whichever they ask for, the running engine answers."""
 
 SpeechFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+StreamFormat = Literal["audio", "sse"]
+Speed = Annotated[float, Field(ge=0.25, le=4.0)]
+
+
+def _or(default: Any, kind: Any) -> BeforeValidator:
+    """Null is as good as nothing: clients of several languages send every field they have."""
+    return BeforeValidator(lambda value: default if value is None else value, json_schema_input_type=kind | None)
 
 
 class NamedVoice(BaseModel):
@@ -51,15 +60,9 @@ class SpeechRequest(BaseModel):
     input: Annotated[str, StringConstraints(min_length=1, max_length=MAX_INPUT_CHARS)]
     voice: Annotated[str, Field(min_length=1, max_length=MAX_NAME)] | NamedVoice | None = None
     instructions: Annotated[str, Field(max_length=MAX_INSTRUCTIONS_CHARS)] | None = None
-    response_format: SpeechFormat = "mp3"
-    speed: Annotated[float, Field(ge=0.25, le=4.0)] = 1.0
-    stream_format: Literal["audio", "sse"] = "audio"
-
-    @field_validator("response_format", "speed", "stream_format", mode="before")
-    @classmethod
-    def take_null_for_nothing(cls, value: Any, info: Any) -> Any:
-        """Clients of several languages send every field they have."""
-        return cls.model_fields[info.field_name].default if value is None else value
+    response_format: Annotated[SpeechFormat, _or("mp3", SpeechFormat)] = "mp3"
+    speed: Annotated[Speed, _or(1.0, Speed)] = 1.0
+    stream_format: Annotated[StreamFormat, _or("audio", StreamFormat)] = "audio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,13 @@ class Wanted:
     """Who speaks, for people who watch the queue."""
 
 
-@router.post("/audio/speech", response_model=None)
+@router.post(
+    "/audio/speech",
+    response_class=Response,
+    responses=sent(
+        *(FORMATS[name].media_type for name in STREAMED), "text/event-stream", what="The sound, as it is made."
+    ),
+)
 async def speak(asked: SpeechRequest, house: AHouse, owner: AnOwner) -> Response:
     """A text, aloud: the first bytes leave as soon as its first sentence begins to sound."""
     encoder = stream_encoder(asked.response_format)

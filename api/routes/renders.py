@@ -11,20 +11,23 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import FileResponse, Response, StreamingResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from api.answers import ANYWHERE, sent, told
 from api.encoding.encoder import stream_encoder
 from api.encoding.formats import FILES, STREAMED, find_format
+from api.encoding.formats import FORMATS as SOUNDS
 from api.encoding.riff import wav_head
 from api.encoding.sending import encoded
-from api.errors import FormatUnknown, MessageInvalid
+from api.errors import CastUnknown, DiskFull, FormatUnknown, MessageInvalid, ScriptEmpty, ScriptInvalid, ScriptTooLong
 from api.render.desk import Desk
-from api.render.errors import LineNotReady, RenderUnknown
+from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUnknown, TooManyRenders
 from api.render.order import LineChange, Order
 from api.render.subtitles import FORMATS
 from api.routes.house import AHouse, AnOwner, ATicketOwner, take_room
 
-router = APIRouter(prefix="/api/renders")
+router = APIRouter(prefix="/api/renders", responses=ANYWHERE)
 MAX_ORDER_BYTES = 16 * 1024 * 1024
 PING_S = 12
+_ANY_SOUND = tuple(dict.fromkeys((*STREAMED, *FILES)))
 _PLACE = re.compile(r"\d{1,15}")
 
 
@@ -36,7 +39,12 @@ def find_desk(house: AHouse) -> Desk:
 ADesk = Annotated[Desk, Depends(find_desk)]
 
 
-@router.post("", status_code=202, max_body_size=MAX_ORDER_BYTES)
+@router.post(
+    "",
+    status_code=202,
+    max_body_size=MAX_ORDER_BYTES,
+    responses=told(ScriptInvalid, ScriptEmpty, CastUnknown, ScriptTooLong, TooManyRenders),
+)
 async def order(wanted: Order, desk: ADesk, owner: AnOwner) -> dict[str, Any]:
     """Have a script rendered."""
     return await desk.order(owner, wanted)
@@ -48,38 +56,47 @@ async def list_all(desk: ADesk, owner: AnOwner) -> list[dict[str, Any]]:
     return await desk.all(owner)
 
 
-@router.get("/{render_id}")
+@router.get("/{render_id}", responses=told(RenderUnknown))
 async def show(render_id: str, desk: ADesk, owner: AnOwner, lines: bool = True) -> dict[str, Any]:
     """One of them, with its lines unless nobody wants them."""
     return await desk.show(owner, render_id, with_lines=lines)
 
 
-@router.delete("/{render_id}", status_code=204)
+@router.delete("/{render_id}", status_code=204, responses=told(RenderUnknown))
 async def delete(render_id: str, desk: ADesk, owner: AnOwner) -> Response:
     """Forget one, with all of its sound."""
     await desk.delete(owner, render_id)
     return Response(status_code=204)
 
 
-@router.post("/{render_id}/cancel")
+@router.post("/{render_id}/cancel", responses=told(RenderUnknown, RenderChanged))
 async def cancel(render_id: str, desk: ADesk, owner: AnOwner) -> dict[str, Any]:
     """Make no more of it; what is there stays."""
     return await desk.cancel(owner, render_id)
 
 
-@router.post("/{render_id}/retry", status_code=202)
+@router.post("/{render_id}/retry", status_code=202, responses=told(RenderUnknown, RenderChanged))
 async def retry(render_id: str, desk: ADesk, owner: AnOwner) -> dict[str, Any]:
     """Make what failed, or was cancelled."""
     return await desk.retry(owner, render_id)
 
 
-@router.put("/{render_id}/lines/{line}", status_code=202)
+@router.put(
+    "/{render_id}/lines/{line}",
+    status_code=202,
+    responses=told(ScriptInvalid, CastUnknown, RenderUnknown, LineUnknown, RenderChanged),
+)
 async def change(render_id: str, line: int, wanted: LineChange, desk: ADesk, owner: AnOwner) -> dict[str, Any]:
     """Have one line said differently."""
     return await desk.change(owner, render_id, line, wanted)
 
 
-@router.get("/{render_id}/lines/{line}/audio")
+@router.get(
+    "/{render_id}/lines/{line}/audio",
+    response_class=Response,
+    responses=told(FormatUnknown, RenderUnknown, LineUnknown, LineNotReady)
+    | sent(*(SOUNDS[name].media_type for name in STREAMED), what="The line."),
+)
 async def line_audio(
     render_id: str, line: int, desk: ADesk, owner: AnOwner, wanted: Annotated[str, Query(alias="format")] = "wav"
 ) -> Response:
@@ -94,12 +111,17 @@ async def line_audio(
     return StreamingResponse(encoded(encoder, _one(pcm)), media_type=encoder.media_type, headers=headers)
 
 
-@router.get("/{render_id}/audio")
+@router.get(
+    "/{render_id}/audio",
+    response_class=Response,
+    responses=told(FormatUnknown, RenderUnknown, LineNotReady, DiskFull)
+    | sent(*(SOUNDS[name].media_type for name in _ANY_SOUND), what="The render, from its start."),
+)
 async def audio(
     render_id: str, desk: ADesk, owner: AnOwner, wanted: Annotated[str, Query(alias="format")] = "wav"
 ) -> Response:
     """All of it: a file once every line has ended, until then sent as lines are made."""
-    form = find_format(wanted, tuple({*STREAMED, *FILES}))
+    form = find_format(wanted, _ANY_SOUND)
     path = await desk.file(owner, render_id, form.name) if form.name in FILES else None
     headers = {"Content-Disposition": f'inline; filename="render.{form.extension}"', "X-Accel-Buffering": "no"}
     if path:
@@ -112,7 +134,11 @@ async def audio(
     return StreamingResponse(body, media_type=encoder.media_type, headers=headers)
 
 
-@router.get("/{render_id}/zip")
+@router.get(
+    "/{render_id}/zip",
+    response_class=Response,
+    responses=told(RenderUnknown, LineNotReady, DiskFull) | sent("application/zip", what="The render in its parts."),
+)
 async def every_line(render_id: str, desk: ADesk, owner: AnOwner) -> Response:
     """Each line as a file of its own, subtitles and the manifest."""
     path = await desk.file(owner, render_id, "zip")
@@ -121,7 +147,12 @@ async def every_line(render_id: str, desk: ADesk, owner: AnOwner) -> Response:
     return FileResponse(path, media_type="application/zip", filename="render.zip")
 
 
-@router.get("/{render_id}/subtitles.{wanted}")
+@router.get(
+    "/{render_id}/subtitles.{wanted}",
+    response_class=Response,
+    responses=told(FormatUnknown, RenderUnknown, LineNotReady)
+    | sent(*(media_type for media_type, _ in FORMATS.values()), what="What is said, and when."),
+)
 async def subtitles(render_id: str, wanted: str, desk: ADesk, owner: AnOwner) -> Response:
     """When everything is said."""
     if wanted not in FORMATS:
@@ -131,14 +162,23 @@ async def subtitles(render_id: str, wanted: str, desk: ADesk, owner: AnOwner) ->
     return Response(text, media_type=media_type, headers=headers)
 
 
-@router.get("/{render_id}/manifest")
+@router.get(
+    "/{render_id}/manifest",
+    response_class=Response,
+    responses=told(RenderUnknown, LineNotReady) | sent("application/json", what="Its lines, their voices and hashes."),
+)
 async def manifest(render_id: str, desk: ADesk, owner: AnOwner) -> Response:
     """What it is made of, with hashes."""
     media_type, text = await desk.subtitles(owner, render_id, "manifest")
     return Response(text, media_type=media_type)
 
 
-@router.get("/{render_id}/events", dependencies=[Depends(take_room)])
+@router.get(
+    "/{render_id}/events",
+    dependencies=[Depends(take_room)],
+    response_class=Response,
+    responses=told(RenderUnknown) | sent("text/event-stream", what="Every line as it ends."),
+)
 async def events(
     render_id: str,
     desk: ADesk,

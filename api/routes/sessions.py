@@ -9,21 +9,41 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from api.answers import ANYWHERE, IN_SESSION, sent, told
 from api.encoding.encoder import StreamEncoder, stream_encoder
+from api.encoding.formats import FORMATS as SOUNDS
 from api.encoding.formats import STREAMED, find_format
 from api.encoding.riff import wav_head
 from api.encoding.sending import encoded
 from api.ensemble.playbill import shown_cast, shown_settings
-from api.errors import AudioGone, FormatUnknown, MessageInvalid, TurnUnknown
+from api.errors import (
+    AudioGone,
+    CastInvalid,
+    CharacterUnknown,
+    FormatUnknown,
+    MessageInvalid,
+    ModelUnknown,
+    SessionUnknown,
+    ShareUnknown,
+    TextEmpty,
+    TextInvalid,
+    TextTooLong,
+    TooManyMessages,
+    TooManyWaiting,
+    TurnUnknown,
+)
 from api.events import Chat, SetCast, SetTuning
 from api.routes.house import AHeardSession, AHouse, AnOwner, ASession
 from api.session.session import Session
 from api.store.archive import TITLE_CHARS
-from api.transcript import FORMATS
+from api.transcript import FORMATS as TRANSCRIPTS
 from api.turn.replay import replay
 from contract.chunk import Chunk
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", responses=ANYWHERE)
+
+_TYPES = [media_type.partition(";")[0] for media_type, _ in TRANSCRIPTS.values()]
+_SOUNDS = [SOUNDS[name].media_type for name in STREAMED]
 
 
 class NewSession(BaseModel):
@@ -37,15 +57,10 @@ class Changes(SetTuning):
 
     model_config = ConfigDict(strict=False)
 
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS)] | None = None
-
-    @field_validator("title", mode="before")
-    @classmethod
-    def refuse_no_title(cls, title: object) -> object:
-        """A title that is left out is none; a title of nothing is nonsense."""
-        if title is None:
-            raise ValueError("is one line of text")
-        return title
+    # A title that is left out is none; null, or one of nothing, is nonsense.
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS)] = Field(
+        default_factory=str
+    )
 
     @field_validator("title")
     @classmethod
@@ -65,7 +80,7 @@ class NewMessage(BaseModel):
     queue: bool = False
 
 
-@router.post("/sessions", status_code=201)
+@router.post("/sessions", status_code=201, responses=told(CharacterUnknown))
 async def create(house: AHouse, owner: AnOwner, wanted: NewSession | None = None) -> dict[str, Any]:
     """A new session."""
     character = await house.characters.find(owner, wanted.character) if wanted and wanted.character else None
@@ -80,7 +95,7 @@ async def list_all(
     return await house.sessions.list(owner, search.strip())
 
 
-@router.get("/sessions/{session_id}")
+@router.get("/sessions/{session_id}", responses=IN_SESSION)
 async def show(session: ASession) -> dict[str, Any]:
     """One session with its conversation."""
     bill = session.playbill
@@ -88,53 +103,68 @@ async def show(session: ASession) -> dict[str, Any]:
     return _describe(session) | shown | {"messages": await session.messages()}
 
 
-@router.patch("/sessions/{session_id}")
+@router.patch("/sessions/{session_id}", responses=IN_SESSION | told(MessageInvalid, ModelUnknown))
 async def change(session: ASession, house: AHouse, wanted: Changes) -> dict[str, Any]:
     """Give a session another title, or other settings."""
-    asked = wanted.model_dump(exclude_none=True, exclude={"type"})
+    asked = wanted.model_dump(exclude_unset=True, exclude_none=True, exclude={"type"})
     if not asked:
         raise MessageInvalid("There is nothing to change: title, model, voice, speed or turn_taking.")
-    title = asked.pop("title", None)
+    title = asked.pop("title", "")
     settings = await session.hear(SetTuning(**asked)) if asked else shown_settings(session.playbill)
-    if title is None:
+    if not title:
         return _describe(session) | {"settings": settings}
     await house.archive.rename(session.id, session.owner, title, session.character.id)
     return _describe(session) | {"settings": settings, "title": title}
 
 
-@router.put("/sessions/{session_id}/cast")
+@router.put("/sessions/{session_id}/cast", responses=IN_SESSION | told(CastInvalid, SessionUnknown, CharacterUnknown))
 async def recast(session: ASession, wanted: SetCast) -> dict[str, Any]:
     """Who takes part in a session, and who of them speaks when."""
     return await session.hear(wanted)
 
 
-@router.get("/sessions/{session_id}/transcript")
+@router.get(
+    "/sessions/{session_id}/transcript",
+    response_class=Response,
+    responses=IN_SESSION | told(FormatUnknown) | sent(*_TYPES, what="The talk."),
+)
 async def transcript(
     session: ASession, house: AHouse, wanted: Annotated[str, Query(alias="format")] = "json"
 ) -> Response:
     """All that was said in a session, as a file."""
-    if wanted not in FORMATS:
-        raise FormatUnknown(f"Known formats are {', '.join(FORMATS)}.")
-    media_type, write = FORMATS[wanted]
+    if wanted not in TRANSCRIPTS:
+        raise FormatUnknown(f"Known formats are {', '.join(TRANSCRIPTS)}.")
+    media_type, write = TRANSCRIPTS[wanted]
     conversation, messages = await house.archive.show(session.id, session.owner)
     headers = {"Content-Disposition": f'attachment; filename="talk.{wanted}"'}
     return Response(write(conversation, messages), media_type=media_type, headers=headers)
 
 
-@router.delete("/sessions/{session_id}", status_code=204)
+@router.delete("/sessions/{session_id}", status_code=204, responses=IN_SESSION)
 async def delete(session: ASession, house: AHouse) -> Response:
     """End a session and forget it."""
     await house.sessions.delete(session)
     return Response(status_code=204)
 
 
-@router.post("/sessions/{session_id}/messages", status_code=202)
+@router.post(
+    "/sessions/{session_id}/messages",
+    status_code=202,
+    responses=IN_SESSION
+    | told(TextEmpty, TextTooLong, TextInvalid, SessionUnknown, CharacterUnknown, TooManyWaiting, TooManyMessages),
+)
 async def say(session: ASession, message: NewMessage) -> dict[str, int]:
     """Chat without a socket: the text comes by SSE, the audio by the next route."""
     return await session.hear(Chat(type="chat", **message.model_dump()))
 
 
-@router.get("/sessions/{session_id}/turns/{turn}/audio")
+@router.get(
+    "/sessions/{session_id}/turns/{turn}/audio",
+    response_class=Response,
+    responses=IN_SESSION
+    | told(FormatUnknown, SessionUnknown, ShareUnknown, TurnUnknown, AudioGone)
+    | sent(*_SOUNDS, what="The turn, from its start."),
+)
 async def audio(
     session: AHeardSession, house: AHouse, turn: int, audio_format: Annotated[str, Query(alias="format")] = "wav"
 ) -> Response:
