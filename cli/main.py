@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     voices.add_argument("--url", default="", help="the server (default: the one running here)")
     voices.set_defaults(run=_voices)
 
+    get = commands.add_parser("get", help="fetch voices and recognizers; without a name: list what there is")
+    get.add_argument("name", nargs="*")
+    get.set_defaults(run=_get)
+
     say = commands.add_parser("say", help="speak a text with the workers that run here")
     say.add_argument("text")
     say.add_argument("-o", "--output", default="", metavar="FILE.wav", help="write a file instead of playing")
@@ -123,6 +127,14 @@ def _voices(arguments: argparse.Namespace) -> int:
 
     load_dotenv(Path.cwd())
     return print_voices(arguments.url)
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    from cli.settings import load_dotenv
+    from cli.weights.get import get
+
+    load_dotenv(Path.cwd())
+    return get(arguments.name)
 
 
 def _say(arguments: argparse.Namespace) -> int:
