@@ -45,8 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what works here, and the command that mends what does not")
     doctor.set_defaults(run=_doctor)
 
-    voices = commands.add_parser("voices", help="the voices that the running server offers")
+    voices = commands.add_parser("voices", help="the voices that the running server offers, or one of them aloud")
     voices.add_argument("--url", default="", help="the server (default: the one running here)")
+    voices.add_argument("--play", default="", metavar="NAME", help="hear it")
     voices.set_defaults(run=_voices)
 
     get = commands.add_parser("get", help="fetch voices and recognizers; without a name: list what there is")
@@ -123,10 +124,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _voices(arguments: argparse.Namespace) -> int:
     from cli.settings import load_dotenv
-    from cli.voices import print_voices
+    from cli.voices import show_voices
 
     load_dotenv(Path.cwd())
-    return print_voices(arguments.url)
+    return show_voices(arguments.url, arguments.play)
 
 
 def _get(arguments: argparse.Namespace) -> int:

@@ -7,8 +7,6 @@ import logging
 import math
 import os
 import secrets
-import shutil
-import subprocess
 import sys
 import tempfile
 import wave
@@ -30,18 +28,11 @@ from api.turn.stage import Parts
 from api.turn.turn import Turn
 from api.turn.utterance import Utterance
 from cli.log import safe
+from cli.loudspeaker import Player, find_player, play_file
 from cli.running import read_run
 from cli.settings import find_data_dir
 from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, bytes_to_ms
 from contract.chunk import Chunk
-
-PLAYERS = (
-    ("pw-play",),
-    ("paplay",),
-    ("aplay", "-q"),
-    ("afplay",),
-    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),
-)
 
 
 def say(text: str, output: str, voice: str) -> int:
@@ -51,7 +42,7 @@ def say(text: str, output: str, voice: str) -> int:
         url = read_settings().redis_url if os.environ.get("CUELINE_REDIS_URL") else run.redis if run else ""
     except SettingsError as error:
         return _complain(str(error), 2)
-    player = next((command for command in PLAYERS if shutil.which(command[0])), None)
+    player = find_player()
     if not url:
         return _complain("nothing runs here that could speak; start `cueline up` in another terminal")
     if not output and not player:
@@ -145,11 +136,11 @@ def _write(path: Path, pcm: bytes) -> None:
         audio.writeframes(pcm)
 
 
-def _play(player: tuple[str, ...], pcm: bytes) -> None:
+def _play(player: Player, pcm: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "said.wav"
         _write(path, pcm)
-        subprocess.run([*player, str(path)], check=False)
+        play_file(player, path)
 
 
 def _complain(problem: str, code: int = 1) -> int:
