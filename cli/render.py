@@ -100,20 +100,27 @@ def _render(client: httpx.Client, wish: Wish, order: dict[str, Any]) -> None:
         if shown["state"] in {"failed", "cancelled"}:
             _ask(client, "POST", f"{path}/retry")
         shown = _watch(client, path, shown["lines"])
+        if shown["failed"] or shown["state"] != "done":
+            raise CannotRender("\n".join(_failures(client, path)))
+        _fetch(client, path, wish)
     except KeyboardInterrupt:
         with suppress(httpx.HTTPError, CannotRender):
             _ask(client, "POST", f"{path}/cancel")
         sys.stderr.write("cueline: stopped; the same command goes on where it was\n")
         raise
-    if shown["failed"] or shown["state"] != "done":
-        raise CannotRender("\n".join(_failures(client, path)))
+    if not wish.keep:
+        _ask(client, "DELETE", path)
+
+
+def _fetch(client: httpx.Client, path: str, wish: Wish) -> None:
+    """Have every file made and written."""
     for output in wish.outputs:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"producing {safe(str(output))}\n")
         form = output.suffix[1:].lower()
         _download(client, f"{path}/zip" if form == "zip" else f"{path}/audio?format={form}", output)
     for output in wish.subtitles:
         _download(client, f"{path}/subtitles.{output.suffix[1:].lower()}", output)
-    if not wish.keep:
-        _ask(client, "DELETE", path)
 
 
 def _watch(client: httpx.Client, path: str, lines: int) -> dict[str, Any]:
