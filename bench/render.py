@@ -123,7 +123,7 @@ def wait(stack: Stack, render: str) -> dict[str, Any]:
         if shown["state"] != "rendering":
             assert shown["state"] == "done", shown
             return shown
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def render_once(stack: Stack, lines: list[dict[str, str]]) -> tuple[float, dict[str, Any]]:
@@ -164,8 +164,8 @@ def download(stack: Stack, render: str, wanted: str) -> int:
     return size
 
 
-async def first_audio(stack: Stack, rounds: int) -> list[float]:
-    """Milliseconds from a sentence's being ready to its first sound, each."""
+async def first_audio(stack: Stack, rounds: int, pause_s: float = 0.05) -> list[float]:
+    """Milliseconds from a sentence's being ready to its first sound, each, with a pause behind each."""
     took = []
     async with connect(stack.ws_url, subprotocols=[FRAMED], compression=None) as socket:  # type: ignore[list-item]
         for number in range(rounds + 3):
@@ -173,7 +173,7 @@ async def first_audio(stack: Stack, rounds: int) -> list[float]:
             found = await measure_cueline(socket, text)
             if number >= 3:
                 took.append(found["total"])
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause_s)
     return took
 
 
@@ -233,8 +233,14 @@ def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]
     backlog = order(stack, script(15_000, "Backlog. "))
     busy = asyncio.run(first_audio(stack, wanted.rounds))
     state = stack.get(f"/api/renders/{backlog}?lines=false")[1]
+    at_first = asyncio.run(first_audio(stack, max(10, wanted.rounds // 3), pause_s=2))
     stack.request("DELETE", f"/api/renders/{backlog}")
-    for name, took in (("idle, one worker", idle), ("idle, two workers", idle_two), ("full batch backlog", busy)):
+    for name, took in (
+        ("idle, one worker", idle),
+        ("idle, two workers", idle_two),
+        ("full batch backlog", busy),
+        ("the same, after 2 s of silence", at_first),
+    ):
         tell(f"talk's first audio, {name}", f"median {statistics.median(took):.1f} ms, most {max(took):.1f} ms")
     tell(
         "  over idle",

@@ -38,6 +38,9 @@ AHEAD = 2
 AT_LEAST, AT_MOST = 3, 64
 REST_S = 1.0
 """A line for which there was no worker, or no room in Redis, is tried again after this."""
+ASIDE_S, ASIDE_MOST_S = 1.0, 5.0
+"""So long behind a sentence of a talk, one worker is left for the next one; with one worker, a line may be made all
+the same when none was for this long."""
 UNCLAIMED_S, NOTE_S = 0.5, 0.25
 """A line that waits longer than this waits for somebody."""
 
@@ -59,6 +62,7 @@ class Renders:
         self._dispatcher = dispatcher
         self._workers = 0
         self._room = AT_LEAST
+        self._started_at = 0.0
         self._looks: list[asyncio.Task[None]] = []
         self._look_now = asyncio.Event()
         self._moved = asyncio.Event()
@@ -167,8 +171,9 @@ class Renders:
     async def _work_loop(self) -> None:
         while True:
             self._moved.clear()
-            while self._count_on_way() < self._room and (found := self._next()):
+            while self._count_on_way() < self._find_room() and (found := self._next()):
                 making, number = found
+                self._started_at = time.monotonic()
                 self._start(making, self._maker.make(making, number))
             for making in [making for making in self.held.values() if making.is_over]:
                 await self._finish(making)
@@ -241,18 +246,28 @@ class Renders:
 
     async def _note_waiting(self) -> None:
         """Say for whom lines wait that nobody has taken for a while."""
-        held = [making for making in self.held.values() if making.on_way]
+        held = [making for making in self.held.values() if not making.is_over]
         stands_still = time.monotonic() - self._maker.claimed_at > UNCLAIMED_S and not any(one.claimed for one in held)
         if not held or not stands_still:
             return
         try:
-            talks = self._dispatcher.talking > 0 or await self._streams.queue_length(TALK_QUEUE) > 0
+            talks = self._somebody_talks() or await self._streams.queue_length(TALK_QUEUE) > 0
         except StreamsError:
             return  # the lines themselves say so
         waiting: Waiting = "talk" if talks else "busy" if self._workers else "workers"
         for making in [making for making in held if making.waiting != waiting]:
             making.waiting = waiting
             making.tell()
+
+    def _find_room(self) -> int:
+        """As many lines as may be on their way. While somebody talks, one worker's less than there are."""
+        if not self._somebody_talks():
+            return self._room
+        return max(self._workers - 1, int(time.monotonic() - self._started_at > ASIDE_MOST_S))
+
+    def _somebody_talks(self) -> bool:
+        """Whether a sentence is on its way, or has been a moment ago: the next one may come at any time."""
+        return self._dispatcher.talking > 0 or time.monotonic() - self._dispatcher.talked_at < ASIDE_S
 
     def _count_on_way(self) -> int:
         return sum(len(making.on_way) for making in self.held.values())

@@ -92,6 +92,8 @@ class Dispatcher:
         self.envelopes = Envelopes()
         self.talking = 0
         """Sentences somebody waits for that are on their way."""
+        self.talked_at = 0.0
+        """When the last of them ended, on the monotonic clock."""
         self._workers = 0
         self._workers_asked_at = self._nobody_at = -NO_WORKER_S
 
@@ -119,6 +121,8 @@ class Dispatcher:
             await self._speak(job, feed, opening, next_part)
         finally:
             self.talking -= not job.is_line
+            if not job.is_line:
+                self.talked_at = time.monotonic()
 
     async def _speak(
         self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
