@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from api.turn.spoken import spoken
 from tests.e2e.conftest import Complaints
-from tests.e2e.talking import heard, open_page, until
+from tests.e2e.talking import heard, open_page, say, until
 from tests.fakes import counter_pcm
 from tests.harness import Stack
 
@@ -149,3 +149,23 @@ async def test_cards_are_taken_in_and_what_is_none_is_told_in_place(
     await page.click("#editor-delete")
     await page.click("#editor-delete")
     await until(lambda: len(stack.get("/api/characters")[1]) == 4, "Gus to be gone")
+
+
+async def test_a_character_that_is_deleted_in_the_middle_of_a_talk_leaves_it(page: Page, stack: Stack) -> None:
+    gone = stack.post("/api/characters", {"name": "Zoe"})[1]["id"]
+    await open_page(page, stack)
+    await page.click(".card-choose >> text=Zoe")
+    await expect(page.locator("#cast-list strong")).to_have_text("Zoe")
+    await edit(page, "Zoe")
+    await page.click("#editor-delete")
+    await page.click("#editor-delete")
+    await expect(page.locator("#editor-dialog")).to_be_hidden()
+    assert stack.request("GET", f"/api/characters/{gone}")[0] == 404
+    await say(page, "SAY Somebody is here.")
+    await expect(page.locator(".reply .words")).to_have_text("Somebody is here.")
+    await page.click("#menu-button")
+    await page.click("[data-action=anew]")
+    await expect(page.locator("#cast-list strong")).to_have_text("Ava")
+    await say(page, "SAY And here.")
+    await expect(page.locator(".reply .who").last).to_have_text("Ava")
+    await expect(page.locator(".toast.error")).to_have_count(0)

@@ -132,9 +132,9 @@ async def test_what_sounds_can_be_cut_while_the_server_is_away(page: Page, morta
 
 async def test_a_talk_that_the_server_forgot_is_closed(page: Page, mortal: Stack) -> None:
     await open_page(page, mortal)
-    await say(page, "SAY " + "This goes on for quite a while. " * 12)
+    await say(page, "SAY " + "This goes on for quite a while. " * 30)
     await state(page, "speaking")
-    await expect(jobs(page)).to_have_count(12)
+    await expect(jobs(page)).to_have_count(30)
     assert mortal.api
     await asyncio.to_thread(mortal.api.kill)
     store = redis.Redis.from_url(mortal.redis_url)

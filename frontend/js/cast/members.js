@@ -5,10 +5,12 @@
 import { castMessage } from '../wire/protocol.js';
 import { isConnected, send } from '../wire/websocket.js';
 import { changeSetting, settings } from '../page/settings.js';
+import { isKnown, personOf } from './people.js';
 import { isCast, sameCast, withMember, withMoved, withMuted, withOnly, withoutMember } from './casting.js';
 
 let cast = null;
 let called = '';
+let isRestoring = false;
 
 /** [{id, name, colour, is_muted}] in their order. */
 export function members() {
@@ -32,18 +34,30 @@ export function hearCast(told, isNewSession = false) {
   if (!isCast(told)) return;
   cast = { members: told.members, order: told.order, answers: told.answers };
   if (called && !isMember(called)) called = '';
-  if (isNewSession && settings.cast && !sameCast(settings.cast, cast)) ask(settings.cast);
+  isRestoring = isNewSession && settings.cast !== null && !sameCast(settings.cast, cast);
+  if (isRestoring) ask(settings.cast);
   announce();
 }
 
-/** The cast that was wished for cannot be had (any more): the next session begins with the server's. */
+/** The cast that was wished for cannot be had (any more). True when nobody has just asked for it: it was of last time. */
 export function hearCastRefused() {
+  const wasRestoring = isRestoring;
+  isRestoring = false;
   changeSetting('cast', null);
   announce();
+  return wasRestoring;
 }
 
-/** Who answers the next message, whoever's turn it would be: id, or empty where the server decides. */
+/**
+ * Who answers the next message, whoever's turn it would be: id, or empty where the server decides. It does so, too, where
+ * somebody was deleted who is still in this talk.
+ */
 export function calledSpeaker() {
+  const id = wishedSpeaker();
+  return isKnown() && !personOf(id) ? '' : id;
+}
+
+function wishedSpeaker() {
   if (called) return called;
   if (members().length === 1) return members()[0].id;
   return castOrder() === 'chosen' ? chosenMember() : '';

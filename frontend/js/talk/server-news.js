@@ -210,7 +210,7 @@ function handleError({ code, message, turn: number, sentence, event, retry_after
   if (VOICE_ENGINE_CODES.includes(code)) announce('voice_doubtful');
   if (code === 'character_unknown') loadPeople();
   if (code === 'model_unknown') showTuningRefused(message);
-  if (code === 'character_unknown' || code === 'cast_invalid') hearCastRefused();
+  if ((code === 'character_unknown' || code === 'cast_invalid') && hearCastRefused()) return;
   if (isNewsToPerson(event) && !(turn && sentence === undefined && !turn.hasText)) {
     showToast(retryAfterS > 0 ? `${message} Try again in ${retryAfterS} s.` : message, { code, isError: true });
   }

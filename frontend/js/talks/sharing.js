@@ -26,6 +26,7 @@ function forgetLink() {
   row.hidden = true;
   field.value = until.textContent = '';
   makeButton.textContent = 'Make a link';
+  makeButton.className = 'send';
 }
 
 function path() {
@@ -44,6 +45,7 @@ async function onMake() {
   until.textContent = untilWords(answer.data.expires_at);
   row.hidden = false;
   makeButton.textContent = 'Make another one';
+  makeButton.className = 'plain';
   say('');
   field.select();
 }
