@@ -3,10 +3,13 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: run test check format bench clean help tools
 
-# What listens is large, and installed only where it is asked for, in the environment or in .env.
-LISTENS := $(or $(CUELINE_STT_ENGINE),$(shell sed -n 's/^CUELINE_STT_ENGINE=\(..*\)/\1/p' .env 2>/dev/null))
+# What listens, and what speaks well, is large, and installed only where it is asked for, in the environment or in .env.
+said = $(or $($(1)),$(shell sed -n 's/^$(1)=\(..*\)/\1/p' .env 2>/dev/null))
+COMMA := ,
+VOICES := $(filter piper kokoro,$(subst $(COMMA), ,$(call said,CUELINE_TTS_ENGINE)))
+EXTRAS := $(VOICES) $(if $(call said,CUELINE_STT_ENGINE),whisper)
 
-run: $(if $(LISTENS),.venv/.whisper,.venv/.base)  ## set up and start everything; Ctrl-C stops all
+run: .venv/.base $(EXTRAS:%=.venv/.%)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up
 
 test: .venv/.dev node_modules/.done tools  ## every test: the page's in node, then Python's
@@ -37,7 +40,7 @@ help:  ## this list
 tools:
 	@deploy/setup.sh tools
 
-.venv/.base .venv/.whisper .venv/.dev: pyproject.toml constraints.txt deploy/setup.sh
+.venv/.base .venv/.whisper .venv/.piper .venv/.kokoro .venv/.dev: pyproject.toml constraints.txt deploy/setup.sh
 	@deploy/setup.sh $(@F)
 
 node_modules/.done: package-lock.json

@@ -95,7 +95,7 @@ class SetTuning(ClientMessage):
 
     type: Literal["settings"] = "settings"
     model: Annotated[str, Field(max_length=128, pattern=r"^[\x21-\x7e]*$")] | None = None
-    voice: Annotated[str, Field(pattern=r"^[\w.+/-]{0,64}$")] | None = None
+    voice: Annotated[str, Field(pattern=r"^[\w.+/#()-]{0,64}$")] | None = None
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
     turn_taking: Literal["", "automatic", "barge_in", "push_to_talk"] | None = None
 

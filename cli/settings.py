@@ -124,6 +124,16 @@ def _name_or_path(what: str) -> Callable[[str], None]:
     return parse
 
 
+def _names_or_paths(what: str) -> Callable[[str], None]:
+    parse_one = _name_or_path(what)
+
+    def parse(value: str) -> None:
+        for name in value.split(","):
+            parse_one(name)
+
+    return parse
+
+
 def _one_of(*known: str) -> Callable[[str], None]:
     def parse(value: str) -> None:
         if value not in known:
@@ -137,12 +147,20 @@ def _web_address(value: str) -> None:
         raise ValueError("must begin with http:// or https://")
 
 
-SECRETS = ("CUELINE_FLOWER_PASSWORD", "CUELINE_STT_API_KEY", "OPENROUTER_API_KEY", "OPENAI_API_KEY", "SUPABASE_KEY")
+SECRETS = (
+    "CUELINE_FLOWER_PASSWORD",
+    "CUELINE_STT_API_KEY",
+    "CUELINE_TTS_API_KEY",
+    "OPENROUTER_API_KEY",
+    "OPENAI_API_KEY",
+    "SUPABASE_KEY",
+)
 PARSERS: dict[str, Callable[[str], None]] = {
     "CUELINE_WORKERS": _number(0, 64),
     "CUELINE_API_PROCESSES": _number(1, 64),
     "CUELINE_FLOWER_PORT": _number(0, 65535),
-    "CUELINE_TTS_ENGINE": _name_or_path("an engine"),
+    "CUELINE_TTS_ENGINE": _names_or_paths("an engine"),
+    "CUELINE_TTS_BASE_URL": _web_address,
     "CUELINE_CACHE_MB": _number(0, 10_000_000),
     "CUELINE_STT_ENGINE": _name_or_path("a recognizer"),
     "CUELINE_STT_BASE_URL": _web_address,

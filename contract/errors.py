@@ -3,6 +3,7 @@
 CuelineError                what a person and a program may be told
 ├── SpeechError             a sentence could not be spoken
 │   ├── EngineFailed        the engine raised or broke its contract
+│   │   └── EngineBusy      it asks to be left alone for a while
 │   ├── EngineUnavailable   the engine cannot be loaded here
 │   ├── VoiceUnknown        no such voice, language or engine
 │   ├── TextUnspeakable     nothing to say, or too long
@@ -54,6 +55,15 @@ class EngineFailed(SpeechError):
     code = "engine_failed"
     retryable = True
     default = "The voice engine failed on this sentence."
+
+
+class EngineBusy(EngineFailed):
+    default = "The voice engine is busy."
+
+    def __init__(self, text: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+        """What it asked for; 0: it did not say."""
 
 
 class EngineUnavailable(SpeechError):

@@ -13,7 +13,8 @@ class Voice:
     name: str = "default"
     """The engine's own name for the voice; "default" lets the engine choose."""
     engine: str = ""
-    """Registry name of the engine; empty: the worker's configured one."""
+    """Registry name of the engine that speaks it; the worker's others stand in. Several with commas between are a chain
+    of its own. Empty: the worker's."""
     language: str = "en-us"
     """BCP 47 tag, lower case."""
     rate: float = 1.0

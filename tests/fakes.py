@@ -12,6 +12,7 @@ import time
 import uuid
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from starlette.routing import Route
 
 from api.store.store import Row, Store, StoreDown
 from contract.audio import SAMPLE_RATE_HZ
-from contract.errors import EngineFailed, TextUnspeakable, VoiceUnknown
+from contract.errors import EngineFailed, EngineUnavailable, TextUnspeakable, VoiceUnknown
 from contract.transcribe import Kind, TranscribeJob, Transcript
 from contract.voice import Voice
 from workers.tts.engine import Pool, VoiceInfo
@@ -602,3 +603,127 @@ class FakeShelf:
             self.cuts -= 1
             rest = rest[: self.cut_after]
         request.wfile.write(rest)
+
+
+class FickleEngine:
+    """One that fails as it is told to, before its first block or after some."""
+
+    pool: Pool = "solo"
+    repeatable = True
+    version = ""
+
+    def __init__(self, name: str, voices: list[VoiceInfo]) -> None:
+        self.name = name
+        self._voices = voices
+        self.blocks = [f"{name} {number} ".encode() for number in range(3)]
+        self.error: Exception | None = None
+        self.fails_after = 0
+        self.missing = ""
+        self.knows_others = True
+        """Whether it speaks with names that it does not list."""
+        self.spoken: list[Voice] = []
+        self.closed = 0
+
+    def load(self) -> None:
+        if self.missing:
+            raise EngineUnavailable(self.missing)
+
+    def voices(self) -> list[VoiceInfo]:
+        return self._voices
+
+    def speak(self, text: str, voice: Voice, seed: int) -> Iterator[bytes]:
+        known = {"default", *(info.name for info in self._voices)}
+        if voice.name not in known and not self.knows_others:
+            raise VoiceUnknown()
+        self.spoken.append(voice)
+        try:
+            for number, block in enumerate(self.blocks):
+                if self.error and number >= self.fails_after:
+                    raise self.error
+                yield block
+        except GeneratorExit:
+            self.closed += 1
+            raise
+
+
+class FakeSpeechServer:
+    """A server with OpenAI's speech API that speaks with espeak, unless the text tells it otherwise.
+
+    `FAIL 500 …` answers with that status, `BUSY 0.1 …` with 429 and that Retry-After the first time; `NEVER` is silent;
+    `STALL …` begins and sends nothing more; `CUT …` begins and drops the connection; `ODD …` sends blocks of 777 bytes;
+    `MUTE` sends nothing, `PAGE` sends HTML with status 200; `RATE 8000 …` says so in its Content-Type.
+    """
+
+    def __init__(self, voices: list[Any] | None = None) -> None:
+        from workers.tts.espeak import EspeakEngine
+
+        routes = [
+            Route("/v1/audio/speech", self.speak, methods=["POST"]),
+            *([Route("/v1/audio/voices", self.list_voices)] if voices is not None else []),
+        ]
+        config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=0, log_level="critical")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._espeak = EspeakEngine()
+        self._voices = voices
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.open = 0
+        """Answers that are being sent: shows that a cancel closes the connection."""
+
+    def __enter__(self) -> FakeSpeechServer:
+        self._espeak.load()
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}/v1"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(timeout=5)
+
+    async def list_voices(self, request: Request) -> Response:
+        return JSONResponse({"voices": self._voices})
+
+    async def speak(self, request: Request) -> Response:
+        asked = await request.json()
+        self.asked.append(asked)
+        self.keys.append(request.headers.get("authorization", ""))
+        verb, _, text = asked["input"].partition(" ")
+        argument, _, rest = text.partition(" ")
+        if verb == "FAIL":
+            about = {"message": f"told to fail, {request.headers.get('authorization')}", "param": rest or None}
+            return JSONResponse({"error": about}, status_code=int(argument))
+        if verb == "BUSY" and [before["input"] for before in self.asked].count(asked["input"]) == 1:
+            return JSONResponse({"error": {"message": "busy"}}, status_code=429, headers={"Retry-After": argument})
+        if verb == "PAGE":
+            return Response("<html>not a sound</html>", media_type="text/html")
+        kind = f"audio/pcm;rate={argument}" if verb == "RATE" else "audio/pcm"
+        return StreamingResponse(self._stream(verb, asked), media_type=kind)
+
+    async def _stream(self, verb: str, asked: dict[str, Any]) -> AsyncIterator[bytes]:
+        text = asked["input"].split(" ", 2)[2] if verb == "RATE" else asked["input"]
+        speed = min(max(float(asked.get("speed", 1.0)), 0.25), 4.0)
+        made, held = self._espeak.speak(text, Voice("en-us+f3", rate=speed), 1), b""
+        size = 777 if verb == "ODD" else 4800
+        self.open += 1
+        try:
+            if verb == "NEVER":
+                await asyncio.sleep(60)
+            if verb == "MUTE":
+                return
+            while block := await asyncio.to_thread(next, made, b""):
+                held += block
+                while len(held) >= size:
+                    yield held[:size]
+                    held = held[size:]
+                    if verb == "STALL":
+                        await asyncio.sleep(60)
+                    if verb == "CUT":
+                        raise ConnectionResetError("told to cut")
+            yield held
+        finally:
+            self.open -= 1
+            with suppress(ValueError):  # where its thread is still at it
+                made.close()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""`python -m workers.check` speaks one word with the configured engine and prints how that went, as JSON."""
+"""`python -m workers.check` speaks one word with each configured engine and prints how that went, as JSON."""
 
 import json
 import sys
@@ -12,23 +12,27 @@ from workers.tts.registry import make_engine
 
 
 def main() -> int:
-    """Print `{"engine", "ok", "detail"}`; exit 0 if the engine spoke."""
-    name = settings().tts_engine
+    """Print `{"engine", "ok", "all", "detail"}`; exit 0 if any engine of the chain spoke."""
+    spec = settings().tts_engine
+    tried = {name: _try(name) for name in dict.fromkeys(spec.split(",")) if name}
+    spoke = [ok for ok, _ in tried.values()]
+    told = "; ".join(detail if len(tried) == 1 else f"{name}: {detail}" for name, (_, detail) in tried.items())
+    said = {"engine": spec, "ok": any(spoke), "all": all(spoke), "detail": told}
+    sys.stdout.write(json.dumps(said) + "\n")
+    return 0 if any(spoke) else 1
+
+
+def _try(name: str) -> tuple[bool, str]:
+    """Whether this engine spoke, and how that went."""
     started = time.perf_counter()
     try:
         engine = make_engine(name)
         engine.load()
         audio_ms = bytes_to_ms(sum(len(block) for block in engine.speak("Ready.", Voice(), 1)))
     except SpeechError as error:
-        _print(name, ok=False, detail=error.text)
-        return 1
+        return False, error.text
     took_ms = (time.perf_counter() - started) * 1000
-    _print(name, ok=audio_ms > 0, detail=f"{audio_ms} ms of speech, loaded and spoken in {took_ms:.0f} ms")
-    return 0 if audio_ms else 1
-
-
-def _print(engine: str, *, ok: bool, detail: str) -> None:
-    sys.stdout.write(json.dumps({"engine": engine, "ok": ok, "detail": detail}) + "\n")
+    return audio_ms > 0, f"{audio_ms} ms of speech, loaded and spoken in {took_ms:.0f} ms"
 
 
 if __name__ == "__main__":

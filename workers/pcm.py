@@ -45,6 +45,13 @@ class Resampler:
         return bytes(np.clip(resampled, -32_768, 32_767).astype("<i2").tobytes())
 
 
+def blocks_of(pcm: bytes, block_ms: int = 100) -> Iterator[bytes]:
+    """`pcm` in blocks short enough to be stopped between; whole samples, none empty."""
+    size = ms_to_bytes(block_ms)
+    for start in range(0, len(pcm), size):
+        yield pcm[start : start + size]
+
+
 def seamed(blocks: Iterable[bytes], last_sample: int) -> Iterator[bytes]:
     """A start that may follow any sound: `last_sample` fades out, a short pause, then the blocks fade in."""
     rising = np.linspace(0, 1, FADE_SAMPLES, endpoint=False)

@@ -15,6 +15,13 @@ class WorkerSettings(BaseSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     tts_engine: str = "espeak"
+    tts_base_url: str = ""
+    tts_api_key: str = Field("", repr=False)
+    tts_model: str = "gpt-4o-mini-tts"
+    tts_voices: str = ""
+    piper_voices: str = ""
+    kokoro_model: str = ""
+    kokoro_voices: str = ""
     cache_mb: int = Field(512, ge=0)
     stt_engine: str = "whisper"
     stt_base_url: str = ""

@@ -74,7 +74,8 @@ def _fail(sentence_log: Log, error: SpeechError, after_part: int) -> str:
 
 def _parts(job: SpeechJob, engine: Engine, entry: Entry) -> Iterator[tuple[int, bytes, bool]]:
     """The parts that are still missing; the last one always comes, even if this attempt turned out shorter."""
-    if job.voice.engine not in {"", engine.name}:
+    wanted = {name.strip() for name in job.voice.engine.split(",") if name.strip()}
+    if wanted and wanted.isdisjoint(engine.name.split(",")):
         raise VoiceUnknown(f"This worker speaks with {engine.name}, not with {job.voice.engine}.")
     blocks = entry.blocks(lambda: engine.speak(job.text, job.voice, job.seed()))
     if job.seam is not None:

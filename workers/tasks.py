@@ -19,6 +19,7 @@ from workers.idleness import IdleCheck
 from workers.settings import settings
 from workers.streams import SentenceLog, SignOfLife, connect, count_waiting
 from workers.synthesis import speak
+from workers.tts.chain import Chain
 from workers.tts.engine import Engine
 from workers.tts.registry import make_engine
 
@@ -68,7 +69,8 @@ def announcement() -> dict[str, Any]:
     """What this process can do, for `/readyz` and `/api/voices`."""
     loaded = engine()
     voices = [voice.to_dict() for voice in loaded.voices()]
-    return {"engine": loaded.name, "repeatable": loaded.repeatable, "voices": voices}
+    health = loaded.health() if isinstance(loaded, Chain) else [{"engine": loaded.name, "state": "ok"}]
+    return {"engine": loaded.name, "repeatable": loaded.repeatable, "voices": voices, "engines": health}
 
 
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator]

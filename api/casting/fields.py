@@ -51,8 +51,8 @@ class VoiceFields(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: Annotated[str, Field(pattern=r"^[\w.+/-]{1,64}$")] = "default"
-    engine: Annotated[str, Field(pattern=r"^[\w-]{0,32}$")] = ""
+    name: Annotated[str, Field(pattern=r"^[\w.+/#()-]{1,64}$")] = "default"
+    engine: Annotated[str, Field(pattern=r"^([\w-]{1,32}(,[\w-]{1,32}){0,3})?$")] = ""
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$")] = "en-us"
     rate: Annotated[float, Field(ge=0.25, le=4)] = 1.0
     pitch: Annotated[float, Field(ge=0.5, le=2)] = 1.0

@@ -20,6 +20,7 @@ from api.render.making import Making
 from api.render.order import LineChange, Order, change_line, read_order
 from api.render.products import Products
 from api.render.renders import Renders
+from api.speaking.offers import voices_of
 from api.store.store import Row
 from api.streams import Streams
 
@@ -213,7 +214,7 @@ class Desk:
     async def _voices(self) -> list[dict[str, Any]] | None:
         """What can be chosen; None while no worker is there to say so."""
         workers = await self._streams.workers()
-        found = [{**voice, "engine": worker["engine"]} for worker in workers for voice in worker.get("voices", [])]
+        found = [voice for worker in workers for voice in voices_of(worker)]
         return found or None
 
     def _line(self, work: Work, making: Making | None, number: int) -> dict[str, Any]:

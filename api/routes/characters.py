@@ -18,6 +18,7 @@ from api.characters import CAST, Character
 from api.encoding.riff import wav_head
 from api.errors import CardInvalid, CharacterBuiltIn, CharacterUnknown, NameTaken, TooManyCharacters
 from api.routes.house import AHouse, AnOwner, take_room
+from api.speaking.offers import voices_of
 from contract.errors import NoWorker, SpeechError
 
 router = APIRouter(prefix="/api", responses=ANYWHERE)
@@ -92,11 +93,7 @@ async def export_character(character_id: str, house: AHouse, owner: AnOwner) -> 
 async def list_voices(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
     """Every voice that a running worker can speak with."""
     workers = await house.streams.workers()
-    voices = {
-        (worker["engine"], voice["name"]): {**voice, "engine": worker["engine"]}
-        for worker in workers
-        for voice in worker.get("voices", [])
-    }
+    voices = {(voice["engine"], voice["name"]): voice for worker in workers for voice in voices_of(worker)}
     return list(voices.values())
 
 

@@ -16,6 +16,7 @@ from api.ensemble.playbill import MAX_ANSWERS, MAX_MEMBERS, MAX_SPEED, MIN_SPEED
 from api.routes.house import AHouse, AnOwner
 from api.session.turns import MAX_WAITING
 from api.settings import choosable_models
+from api.speaking.offers import engines_of
 from api.turn.turn import MAX_REPLY_CHARS
 from api.turn.utterance import MAX_CHARS
 
@@ -37,7 +38,7 @@ async def show_config(house: AHouse, owner: AnOwner) -> dict[str, Any]:
             "first_token_s": settings.llm_first_token_s,
             "stall_s": settings.llm_stall_s,
         },
-        "engines": sorted({str(worker["engine"]) for worker in workers}),
+        "engines": sorted(engines_of(workers)),
         "workers": len(workers),
         "recognizer": {
             "name": settings.stt_engine,

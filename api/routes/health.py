@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from api.answers import ANYWHERE, NotReady, sent
 from api.errors import AccessDenied
 from api.routes.house import AHouse, AnAsker
+from api.speaking.offers import engines_of
 from api.streams import StreamsError
 
 router = APIRouter()
@@ -41,6 +42,8 @@ async def readyz(house: AHouse) -> JSONResponse:
         {
             "status": "ready",
             "workers": len(workers),
+            # One that rests has others in its chain.
+            "engines": engines_of(workers),
             "model": house.llm.model or "demo",
             # Talk goes on without it, so it keeps nobody away.
             "store": f"degraded: {outbox.why_down}" if outbox.is_down else "ok",

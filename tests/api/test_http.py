@@ -265,6 +265,11 @@ def test_readyz_says_what_is_missing(tmp_path: Path) -> None:
         stack.stop()
 
 
+def test_readyz_names_each_engine_and_how_it_is(stack: Stack) -> None:
+    wait_until(lambda: stack.get("/readyz")[0] == 200, "a worker")
+    assert stack.get("/readyz")[1]["engines"] == {"counter": "ok"}
+
+
 @pytest.mark.parametrize(
     ("env", "named"),
     [

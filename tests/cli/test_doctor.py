@@ -43,6 +43,13 @@ def test_what_is_missing_comes_with_what_mends_it(cueline: Cueline) -> None:
     assert "Not ready: engine, port of the api" in ended.stdout
 
 
+def test_an_engine_that_others_stand_in_for_is_named_with_what_it_lacks(cueline: Cueline) -> None:
+    ended = cueline("doctor", CUELINE_PORT="0", CUELINE_FLOWER_PORT="0", CUELINE_TTS_ENGINE="openai_speech,espeak")
+    assert ended.returncode == 0, ended.stdout
+    assert states(ended.stdout)["engine"] == "optional"
+    assert "openai_speech: CUELINE_TTS_BASE_URL" in ended.stdout
+
+
 def test_a_recognizer_is_tried_and_a_missing_one_comes_with_how_to_get_it(cueline: Cueline) -> None:
     ended = cueline("doctor", CUELINE_PORT="0", CUELINE_FLOWER_PORT="0")
     assert states(ended.stdout)["recognizer"] == "optional"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from contract.voice import Voice
@@ -23,6 +26,8 @@ class VoiceInfo:
     """BCP 47 tag, lower case."""
     gender: str = ""
     """"female", "male" or unknown."""
+    engine: str = ""
+    """Who speaks it, where a worker has several engines."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -60,3 +65,9 @@ class Engine(Protocol):
         Closing the iterator stops the engine within one block and leaves it ready for the next sentence.
         Raises: SpeechError and nothing else.
         """
+
+
+def file_version(package: str, files: Iterable[Path]) -> str:
+    """A version for an engine that is a library and files: another file under an old name changes it."""
+    seen = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+    return f"{package} {version(package)} {hashlib.sha256(repr(seen).encode()).hexdigest()[:16]}"

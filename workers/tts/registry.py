@@ -6,10 +6,14 @@ import importlib
 from importlib.metadata import entry_points
 
 from contract.errors import EngineUnavailable
+from workers.tts.chain import Chain
 from workers.tts.engine import Engine
 
 TABLE = {
+    "kokoro": "workers.tts.kokoro:KokoroEngine",
+    "piper": "workers.tts.piper:PiperEngine",
     "espeak": "workers.tts.espeak:EspeakEngine",
+    "openai_speech": "workers.tts.openai_speech:OpenAISpeechEngine",
 }
 """A new engine is one file and one line here."""
 
@@ -20,10 +24,12 @@ def engine_names() -> list[str]:
 
 
 def make_engine(spec: str) -> Engine:
-    """Construct the engine that `spec` names; it is not loaded yet.
+    """Construct the engine that `spec` names, or the chain of several with commas between; it is not loaded yet.
 
     Raises: EngineUnavailable if there is none or it cannot be imported.
     """
+    if "," in spec:
+        return Chain([make_engine(name) for name in dict.fromkeys(spec.split(",")) if name])
     path = TABLE.get(spec) or _entry_point(spec) or spec
     module_name, _, attribute = path.partition(":")
     if not attribute:
