@@ -646,6 +646,26 @@ class FickleEngine:
             raise
 
 
+class LocalServer:
+    """Routes on a port of loopback, in a thread."""
+
+    def __init__(self, routes: list[Any]) -> None:
+        config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=0, log_level="critical")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def start(self) -> str:
+        """Returns the address without a path."""
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+
+    def stop(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(timeout=5)
+
+
 class FakeSpeechServer:
     """A server with OpenAI's speech API that speaks with espeak, unless the text tells it otherwise.
 
@@ -661,9 +681,7 @@ class FakeSpeechServer:
             Route("/v1/audio/speech", self.speak, methods=["POST"]),
             *([Route("/v1/audio/voices", self.list_voices)] if voices is not None else []),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=0, log_level="critical")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._server = LocalServer(routes)
         self._espeak = EspeakEngine()
         self._voices = voices
         self.asked: list[dict[str, Any]] = []
@@ -673,15 +691,11 @@ class FakeSpeechServer:
 
     def __enter__(self) -> FakeSpeechServer:
         self._espeak.load()
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}/v1"
+        self.url = f"{self._server.start()}/v1"
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(timeout=5)
+        self._server.stop()
 
     async def list_voices(self, request: Request) -> Response:
         return JSONResponse({"voices": self._voices})
@@ -727,3 +741,82 @@ class FakeSpeechServer:
             self.open -= 1
             with suppress(ValueError):  # where its thread is still at it
                 made.close()  # type: ignore[attr-defined]
+
+
+class FakeMiniMax:
+    """MiniMax's streaming speech API, with espeak's voice, unless the text tells it otherwise.
+
+    `CODE 1004 …` refuses with that code, as JSON with status 200; `LATER 1002 …` in the midst of the sound;
+    `FAIL 500 …` answers with that status; `NEVER` is silent; `CUT …` drops the connection; `SHORT …` ends without its
+    last event; `ODD …` sends events that are none.
+    """
+
+    def __init__(self) -> None:
+        from workers.tts.espeak import EspeakEngine
+
+        routes = [
+            Route("/v1/t2a_v2", self.speak, methods=["POST"]),
+            Route("/v1/get_voice", self.list_voices, methods=["POST"]),
+        ]
+        self._server = LocalServer(routes)
+        self._espeak = EspeakEngine()
+        self.lists = True
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.open = 0
+
+    def __enter__(self) -> FakeMiniMax:
+        self._espeak.load()
+        self.url = f"{self._server.start()}/v1"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    async def list_voices(self, request: Request) -> Response:
+        if not self.lists:
+            return JSONResponse({"base_resp": {"status_code": 1004, "status_msg": "login fail"}})
+        voices = [{"voice_id": name, "voice_name": name.replace("_", " ")} for name in ("Calm_Woman", "Casual_Guy")]
+        cloned = [{"voice_id": "mine-1", "created_time": "2026-01-01"}]
+        return JSONResponse({"system_voice": voices, "voice_cloning": cloned, "base_resp": {"status_code": 0}})
+
+    async def speak(self, request: Request) -> Response:
+        asked = await request.json()
+        self.asked.append(asked)
+        self.keys.append(request.headers.get("authorization", ""))
+        verb, _, rest = asked["text"].partition(" ")
+        argument = rest.partition(" ")[0]
+        if verb == "FAIL":
+            return JSONResponse({"error": "told to fail"}, status_code=int(argument))
+        if verb == "CODE":
+            return JSONResponse({"base_resp": {"status_code": int(argument), "status_msg": self.keys[-1]}})
+        return StreamingResponse(self._stream(verb, argument, asked), media_type="text/event-stream")
+
+    async def _stream(self, verb: str, argument: str, asked: dict[str, Any]) -> AsyncIterator[str]:
+        self.open += 1
+        try:
+            if verb == "NEVER":
+                await asyncio.sleep(60)
+            if verb == "ODD":
+                yield 'data: {"data": [1]}\n\n'
+            wanted = asked["voice_setting"]
+            voice = Voice("en-us", rate=wanted["speed"], pitch=2 ** (wanted["pitch"] / 12))
+            made = self._espeak.speak(asked["text"], voice, 1)
+            while block := await asyncio.to_thread(next, made, b""):
+                yield self._event({"audio": block.hex(), "status": 1})
+                if verb == "LATER":
+                    yield self._event(None, int(argument))
+                    return
+                if verb == "STALL":
+                    await asyncio.sleep(60)
+                if verb == "CUT":
+                    raise ConnectionResetError("told to cut")
+            if verb != "SHORT":
+                yield self._event({"audio": "", "status": 2})
+        finally:
+            self.open -= 1
+
+    @staticmethod
+    def _event(data: dict[str, Any] | None, code: int = 0) -> str:
+        message = {"data": data, "trace_id": "x", "base_resp": {"status_code": code, "status_msg": ""}}
+        return f"data: {json.dumps(message)}\n\n"

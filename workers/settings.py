@@ -19,6 +19,9 @@ class WorkerSettings(BaseSettings):
     tts_api_key: str = Field("", repr=False)
     tts_model: str = "gpt-4o-mini-tts"
     tts_voices: str = ""
+    minimax_api_key: str = Field("", repr=False)
+    minimax_base_url: str = "https://api.minimax.io/v1"
+    minimax_model: str = "speech-2.6-turbo"
     piper_voices: str = ""
     kokoro_model: str = ""
     kokoro_voices: str = ""

@@ -26,7 +26,7 @@ from workers.settings import settings
 from workers.tts.engine import Pool, VoiceInfo
 from workers.tts.mixture import read_mixture
 from workers.tts.plain import pieces, plain_text
-from workers.tts.remote import BLOCK_BYTES, CONNECT_S, SILENCE_S, ask, read_retry_after, to_pcm
+from workers.tts.remote import BLOCK_BYTES, CONNECT_S, SILENCE_S, ask, check_key, read_retry_after, to_pcm
 
 MAX_INPUT_CHARS = 4096
 """The API's own limit for one request."""
@@ -66,6 +66,7 @@ class OpenAISpeechEngine:
         chosen = settings()
         if not chosen.tts_base_url:
             raise EngineUnavailable("CUELINE_TTS_BASE_URL: name the server that the engine openai_speech asks.")
+        check_key(chosen.tts_api_key, "CUELINE_TTS_API_KEY")
         try:
             self._client = OpenAI(
                 base_url=chosen.tts_base_url,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
-from contract.errors import EngineBusy, EngineFailed
+import httpx
+
+from contract.errors import EngineBusy, EngineFailed, EngineUnavailable
 from workers.pcm import Resampler
 
 CONNECT_S, SILENCE_S, WHOLE_S = 3.0, 8.0, 120.0
@@ -14,6 +17,14 @@ SHORT_WAIT_S = 2.0
 LONGEST_WAIT_S = 3600.0
 BLOCK_BYTES = 1920
 """40 ms, as long as the first part of a sentence."""
+
+
+class Line(httpx.Client):
+    """A client that hangs up when nobody holds it any more."""
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # the interpreter may be half gone
+            self.close()
 
 
 def ask(request: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
@@ -47,6 +58,12 @@ def to_pcm(blocks: Iterator[bytes], rate_hz: int) -> Iterator[bytes]:
         yield rest
     if not sent:
         raise EngineFailed("The speech server answered without any sound.")
+
+
+def check_key(key: str, setting: str) -> None:
+    """Raises: EngineUnavailable if it cannot travel in a header, which would fail later and say less."""
+    if not (key.isascii() and key.isprintable()):
+        raise EngineUnavailable(f"{setting} holds characters that no key has.")
 
 
 def read_retry_after(written: str) -> float:
