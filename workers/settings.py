@@ -22,6 +22,9 @@ class WorkerSettings(BaseSettings):
     minimax_api_key: str = Field("", repr=False)
     minimax_base_url: str = "https://api.minimax.io/v1"
     minimax_model: str = "speech-2.6-turbo"
+    azure_key: str = Field("", repr=False)
+    azure_region: str = ""
+    azure_base_url: str = ""
     piper_voices: str = ""
     kokoro_model: str = ""
     kokoro_voices: str = ""

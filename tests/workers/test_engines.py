@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from contract.audio import bytes_to_ms
 from contract.errors import EngineUnavailable, SpeechError, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
-from tests.fakes import FakeMiniMax, FakeSpeechServer
+from tests.fakes import FakeAzure, FakeMiniMax, FakeSpeechServer
 from tests.workers.toy_voices import write_kokoro, write_piper_voice
 from workers.settings import settings as worker_settings
 from workers.tts.engine import Engine
@@ -34,6 +34,7 @@ ENGINES = (
         "espeak",
         "openai_speech",
         "minimax",
+        "azure",
         pytest.param(
             "piper", marks=pytest.mark.skipif(not find_spec("piper"), reason="NOT TESTED: needs the extra piper")
         ),
@@ -57,10 +58,17 @@ LOUD = Voice(name="en-us+iven")
 def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What the engines need beside their packages."""
     folder = tmp_path_factory.mktemp("voices")
-    with FakeSpeechServer() as server, FakeMiniMax() as service, pytest.MonkeyPatch.context() as patch:
+    with (
+        FakeSpeechServer() as server,
+        FakeMiniMax() as minimax,
+        FakeAzure() as azure,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("CUELINE_TTS_BASE_URL", server.url)
-        patch.setenv("CUELINE_MINIMAX_BASE_URL", service.url)
+        patch.setenv("CUELINE_MINIMAX_BASE_URL", minimax.url)
         patch.setenv("CUELINE_MINIMAX_API_KEY", "a-key")
+        patch.setenv("CUELINE_AZURE_BASE_URL", azure.url)
+        patch.setenv("CUELINE_AZURE_KEY", "a-key")
         patch.setenv("CUELINE_PIPER_VOICES", str(folder))
         if find_spec("piper"):
             write_piper_voice(folder, "en_US-toy-low", "en_US", "en-us")
