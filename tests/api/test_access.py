@@ -116,6 +116,9 @@ ROUTES: dict[str, Row] = {
     "GET /api/renders/{render_id}": row(200, 404),
     "GET /api/renders/{render_id}/audio": row(200, 404),
     "GET /api/renders/{render_id}/events": row(200, 404),
+    "GET /api/renders/{render_id}/manifest": row(200, 404),
+    "GET /api/renders/{render_id}/subtitles.{wanted}": row(200, 404),
+    "GET /api/renders/{render_id}/zip": row(200, 404),
     "GET /api/renders/{render_id}/lines/{line}/audio": row(200, 404),
     "PUT /api/renders/{render_id}/lines/{line}": row(202, 404, body={"text": "Hear that."}),
     "POST /api/renders/{render_id}/cancel": row(200, 404),
@@ -154,7 +157,7 @@ def spoken(locked: Stack) -> dict[str, Any]:
     render = json.loads(locked.request("POST", "/api/renders", SCRIPT, bearer(KEY))[1])["id"]
     path = f"/api/renders/{render}/lines/0/audio"
     wait_until(lambda: locked.request("GET", path, headers=bearer(KEY))[0] == 200, "a render")
-    return {"session_id": made["id"], "turn": 0, "render_id": render, "line": 0}
+    return {"session_id": made["id"], "turn": 0, "render_id": render, "line": 0, "wanted": "srt"}
 
 
 @pytest.mark.parametrize("name", ROUTES)
