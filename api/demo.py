@@ -131,7 +131,9 @@ class DemoModel:
         if model not in {"", self.name}:
             raise ModelUnknown("This server has no language model, so there is none to choose.")
 
-    async def reply(self, messages: list[dict[str, str]], model: str = "") -> AsyncGenerator[str]:
+    async def reply(
+        self, messages: list[dict[str, str]], model: str = "", on_count: Callable[[int, int], None] | None = None
+    ) -> AsyncGenerator[str]:
         """Yield the answer to the last message, word by word."""
         for word in re.findall(r"\s*\S+", answer(messages)):
             yield word

@@ -10,7 +10,7 @@ import secrets
 import sys
 import tempfile
 import wave
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,7 +105,9 @@ class _Recital:
     def check(self, model: str) -> None:
         pass
 
-    async def reply(self, messages: list[dict[str, str]], model: str = "") -> AsyncGenerator[str]:
+    async def reply(
+        self, messages: list[dict[str, str]], model: str = "", on_count: Callable[[int, int], None] | None = None
+    ) -> AsyncGenerator[str]:
         yield self._text
 
 

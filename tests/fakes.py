@@ -173,7 +173,7 @@ class FakeModelServer:
     that status the first time and says the text afterwards; `STALL text` says the text and then nothing more;
     `CUT text` says the text and drops the connection; `NEVER` accepts and is silent; `GARBAGE` is no SSE at all;
     `LATE n text` says nothing for n ms, then the text; `EMPTY` sends chunks without words for ever; `ODD` sends
-    JSON of another shape; `REPEAT n text` says it n times.
+    JSON of another shape; `REPEAT n text` says it n times; `COUNT text` says the text, then how many tokens it took.
     """
 
     def __init__(self) -> None:
@@ -246,6 +246,10 @@ class FakeModelServer:
             if verb == "CUT":
                 raise ConnectionResetError("told to cut")
             yield self._event({}, "stop")
+            if verb == "COUNT":
+                usage = {"prompt_tokens": 70, "completion_tokens": 9, "total_tokens": 79}
+                chunk = {"id": "x", "object": "chat.completion.chunk", "choices": [], "usage": usage}
+                yield f"data: {json.dumps(chunk)}\n\n"
             yield "data: [DONE]\n\n"
         finally:
             self.open -= 1

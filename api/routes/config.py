@@ -1,4 +1,6 @@
-"""Config: what this server is set to, for anybody to see who may use it. Not: secrets, addresses of what is behind it.
+"""Config: what this server is set to, for anybody to see who may use it, and how much of it they have used.
+
+Not: secrets, addresses of what is behind it.
 
 Each field is named here: what is not, is not shown, however it is called.
 """
@@ -6,9 +8,9 @@ Each field is named here: what is not, is not shown, however it is called.
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from api.answers import ANYWHERE
 from api.casting.characters import MAX_CHARACTERS
@@ -17,6 +19,7 @@ from api.routes.house import AHouse, AnOwner
 from api.session.turns import MAX_WAITING
 from api.settings import choosable_models
 from api.speaking.offers import engines_of
+from api.store.usage import MAX_DAYS
 from api.turn.turn import MAX_REPLY_CHARS
 from api.turn.utterance import MAX_CHARS
 
@@ -46,7 +49,7 @@ async def show_config(house: AHouse, owner: AnOwner) -> dict[str, Any]:
             "is_ready": any(one.get("state") == "ready" for one in recognizers),
         },
         "store": {"kind": house.archive.store.name.partition(",")[0], "is_down": house.archive.outbox.is_down},
-        "needs_key": bool(settings.api_keys),
+        "needs_key": not settings.is_open,
         "limits": {
             "text_chars": MAX_CHARS,
             "reply_chars": MAX_REPLY_CHARS,
@@ -60,3 +63,11 @@ async def show_config(house: AHouse, owner: AnOwner) -> dict[str, Any]:
             "listener_grace_s": settings.listener_grace_s,
         },
     }
+
+
+@router.get("/usage")
+async def show_usage(
+    house: AHouse, owner: AnOwner, days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 30
+) -> list[dict[str, Any]]:
+    """What the asker has used, by day."""
+    return await house.archive.used(owner, days)

@@ -261,6 +261,7 @@ class Turns:
     def _end(self, turn: Turn, reason: Reason) -> None:
         self._current = None
         self.ended_at = time.monotonic()
+        self.memory.keeper.used(turn.spoken_sentences(), *turn.model_tokens)
         self._stage.emit(TurnState(turn=turn.number, state="ended", reason=reason, character=turn.character.name))
         if not self._waiting:
             self._stage.emit(self._at_rest())

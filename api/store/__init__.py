@@ -6,5 +6,6 @@ supabase.py  the same in a Supabase project, for any number of machines
 shelf.py     finished sound files: three verbs and an owner; a folder is the default
 bucket.py    the same in a private bucket of that project, heard from addresses that work for a while
 outbox.py    what waits to be written; talk never waits for it
+usage.py     how much each owner has talked, by day
 archive.py   what of a conversation is kept, and how it is found again
 """

@@ -19,6 +19,7 @@ from api.errors import StoreUnreachable
 from api.history import Said, Spoken
 from api.store.outbox import Outbox, Write
 from api.store.store import Owned, Row, Store, StoreError
+from api.store.usage import Spent, Usage, by_day
 from contract.keys import HISTORY_MAXLEN
 
 TITLE_CHARS = 80
@@ -51,6 +52,7 @@ class Archive:
         self.store = store
         self.outbox = Outbox(store)
         self.outbox.on_behind = self._tell_keeper
+        self.usage = Usage(self.outbox)
         self._keepers: WeakValueDictionary[str, Keeper] = WeakValueDictionary()
 
     def start(self) -> None:
@@ -64,7 +66,7 @@ class Archive:
 
     def keeper(self, conversation: str, owner: str, character: str) -> Keeper:
         """Keeps one conversation."""
-        self._keepers[conversation] = keeper = Keeper(self.outbox, conversation, owner, character)
+        self._keepers[conversation] = keeper = Keeper(self.outbox, self.usage, conversation, owner, character)
         return keeper
 
     async def conversations(self, owner: str, search: str = "") -> list[Row]:
@@ -116,6 +118,12 @@ class Archive:
         async with self._asked(owner) as rows:
             await rows.remove("conversations", {"id": conversation})
 
+    async def used(self, owner: str, days: int) -> list[dict[str, Any]]:
+        """What an owner has used on each of the last days, the newest first; also of what is deleted since."""
+        await self.outbox.settle(SETTLE_S)
+        async with self._asked(owner) as rows:
+            return await by_day(rows, days)
+
     @asynccontextmanager
     async def _asked(self, owner: str) -> AsyncIterator[Owned]:
         try:
@@ -132,12 +140,13 @@ class Archive:
 class Keeper:
     """Keeps one conversation. Nothing here waits."""
 
-    def __init__(self, outbox: Outbox, conversation: str, owner: str, character: str) -> None:
+    def __init__(self, outbox: Outbox, usage: Usage, conversation: str, owner: str, character: str) -> None:
         self.character = character
         """Id of who speaks in it unless somebody else is asked for."""
         self.on_behind: Callable[[bool], None] = lambda is_behind: None
         """Called when what is said is not kept for the moment, and when it is again."""
         self._outbox = outbox
+        self._usage = usage
         self._id = conversation
         self._owner = owner
         self._title = ""
@@ -160,6 +169,12 @@ class Keeper:
         row["heard"] = heard.strip()
         row["spoken"] = json.dumps([[one.text, one.duration_ms] for one in spoken], ensure_ascii=False)
         self._put_message(row)
+
+    def used(self, spoken: Iterable[Spoken], prompt_tokens: int, reply_tokens: int) -> None:
+        """A turn has ended, and this was made for it."""
+        made = [one for one in spoken if one.duration_ms]
+        characters, audio_ms = sum(len(one.text) for one in made), round(sum(one.duration_ms for one in made))
+        self._usage.add(self._owner, Spent(1, characters, audio_ms, prompt_tokens, reply_tokens))
 
     def catch_up(self, messages: list[Said]) -> None:
         """What a process before us, or Redis, knew of it and did not come to write."""

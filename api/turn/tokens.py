@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -23,12 +23,18 @@ RETRY_PAUSE_S = 0.3
 _REFUSALS = {400, 401, 403, 404, 422}
 
 
+OnCount = Callable[[int, int], None]
+"""Called with the tokens of prompt and reply, if the model's server tells."""
+
+
 class Model(Protocol):
     """Whatever answers: a language model, or the demo character."""
 
     name: str
 
-    def reply(self, messages: list[dict[str, str]], model: str = "") -> AsyncGenerator[str]:
+    def reply(
+        self, messages: list[dict[str, str]], model: str = "", on_count: OnCount | None = None
+    ) -> AsyncGenerator[str]:
         """Yield the reply's tokens; `model`: another one than usual. Closing the iterator ends the request.
 
         Raises: ModelError.
@@ -58,12 +64,14 @@ class OpenAIModel:
         if model and self._choice is not None and model not in self._choice:
             raise ModelUnknown(f"This server talks with {', '.join(self._choice)}.")
 
-    async def reply(self, messages: list[dict[str, str]], model: str = "") -> AsyncGenerator[str]:
+    async def reply(
+        self, messages: list[dict[str, str]], model: str = "", on_count: OnCount | None = None
+    ) -> AsyncGenerator[str]:
         """Yield tokens; one retry as long as nothing was said, none after."""
         spoke = False
         for is_last_try in (False, True):
             try:
-                async with aclosing(self._stream(messages, model or self.name)) as tokens:
+                async with aclosing(self._stream(messages, model or self.name, on_count)) as tokens:
                     async for token in tokens:
                         spoke = True
                         yield token
@@ -78,7 +86,9 @@ class OpenAIModel:
         """Give the connections back."""
         await self._client.close()
 
-    async def _stream(self, messages: list[dict[str, str]], model: str) -> AsyncGenerator[str]:
+    async def _stream(
+        self, messages: list[dict[str, str]], model: str, on_count: OnCount | None
+    ) -> AsyncGenerator[str]:
         asked_at = time.monotonic()
         deadline = asked_at + self._first_token_s
         has_spoken = finished = False
@@ -95,6 +105,8 @@ class OpenAIModel:
                 while (chunk := await _next(chunks, deadline)) is not None:
                     token, is_last = _read(chunk)
                     finished = finished or is_last
+                    if on_count and (counted := _counted(chunk)):
+                        on_count(*counted)
                     if token:
                         if not has_spoken:
                             FIRST_TOKEN.observe(time.monotonic() - asked_at)
@@ -129,6 +141,14 @@ def _read(chunk: Any) -> tuple[str, bool]:
     token = choice.delta.content if choice.delta else None
     # Half a surrogate pair can come out of a model's JSON and could not be sent on.
     return (token or "").encode("utf-8", "replace").decode("utf-8"), choice.finish_reason is not None
+
+
+def _counted(chunk: Any) -> tuple[int, int] | None:
+    """Tokens of prompt and reply, where a server tells them. It is not asked to: some refuse what they do not know."""
+    usage = getattr(chunk, "usage", None)
+    counted = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
+    prompt, reply = (one if isinstance(one, int) and 0 <= one < 2**31 else 0 for one in counted)
+    return (prompt, reply) if prompt or reply else None
 
 
 async def with_pauses(tokens: AsyncIterator[str], pause_s: float) -> AsyncIterator[str | None]:

@@ -55,6 +55,8 @@ class Turn:
         """Who was asked first."""
         self.stretches: list[Stretch] = []
         """The reply so far, speaker by speaker, as the model wrote it; whole once the model has ended."""
+        self.model_tokens = (0, 0)
+        """Of the prompt and of the reply, if the model's server has said."""
         self.is_over = False
         self.replied = asyncio.Event()
         """Set when the language model has ended: every sentence is known."""
@@ -171,7 +173,7 @@ class Turn:
         failure: ModelError | None = None
         self._begin_stretch(speaker)
         try:
-            async with aclosing(self._parts.model.reply(prompt, self._dialogue.model)) as tokens:
+            async with aclosing(self._parts.model.reply(prompt, self._dialogue.model, self._count)) as tokens:
                 async for token in with_pauses(tokens, IDLE_FLUSH_S):
                     if self.is_over:
                         return None
@@ -231,6 +233,9 @@ class Turn:
 
     def _ended(self) -> dict[str, str]:
         return stretches_record(list(zip(self.stretches, self._ends, strict=False)))
+
+    def _count(self, prompt_tokens: int, reply_tokens: int) -> None:
+        self.model_tokens = (prompt_tokens, reply_tokens)
 
     def _go_on(self, left: Left) -> ConversationError | None:
         """Where another process stopped; returns what went wrong with the reply there."""

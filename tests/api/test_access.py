@@ -86,6 +86,7 @@ ROUTES: dict[str, Row] = {
     "POST /api/characters/import": row(201, 201, body={"spec": "chara_card_v2", "data": {"name": "Maud"}}),
     "POST /api/tickets": row(200, 200),
     "GET /api/config": row(200, 200),
+    "GET /api/usage": row(200, 200),
     "GET /v1/models": row(200, 200),
     "GET /v1/audio/models": row(200, 200),
     "GET /v1/audio/voices": row(200, 200),
@@ -377,47 +378,53 @@ async def test_a_guest_who_comes_late_or_comes_back_hears_what_was_missed(locked
     assert await asyncio.to_thread(status, locked, "GET", events, None) == 200
 
 
+@pytest.fixture(scope="module")
+def another(locked: Stack) -> Iterator[Stack]:
+    """A second api process."""
+    running = locked.another_api()
+    try:
+        running.wait_until_ready()
+        yield running
+    finally:
+        assert running.api
+        running.api.stop()
+
+
 @pytest.mark.parametrize("how", ["taken back", "session deleted", "expired"])
-async def test_a_link_that_works_no_more_ends_what_it_has_opened(locked: Stack, how: str) -> None:
+async def test_a_link_that_works_no_more_ends_what_it_has_opened(locked: Stack, another: Stack, how: str) -> None:
     session = await new_session(locked)
     token = await asyncio.to_thread(share, locked, session)
-    another = locked.another_api()
     url = f"/api/sessions/{session}"
-    try:
-        await asyncio.to_thread(another.wait_until_ready)
-        async with (
-            locked.listen(session, additional_headers=bearer(KEY)) as owner,
-            guest(locked, session, token) as here,
-            guest(another, session, token) as elsewhere,
-        ):
-            await asyncio.gather(*(one.until("session") for one in (owner, here, elsewhere)))
-            mirror = http.client.HTTPConnection("127.0.0.1", another.port, timeout=20)
-            mirror.request("GET", f"{url}/events?after=0&share={token}")
-            events = await asyncio.to_thread(mirror.getresponse)
-            assert events.status == 200
-            if how == "expired":
-                with Redis.from_url(locked.redis_url) as redis:
-                    [(digest, until)] = redis.zrange(keys.shares(session), 0, -1, withscores=True)
-                    assert 86_000 < until - time.time() <= 86_401
-                    redis.zadd(keys.shares(session), {digest: time.time() - 1})
-            else:
-                path = url if how == "session deleted" else f"{url}/share"
-                assert (await asyncio.to_thread(locked.request, "DELETE", path, None, bearer(KEY)))[0] == 204
-            for one in (here, elsewhere):
-                assert (await one.until("error"))["code"] in {"share_unknown", "session_unknown"}
-                await asyncio.wait_for(one.socket.wait_closed(), 5)
-                assert one.socket.close_code == 1008
-            await asyncio.wait_for(asyncio.to_thread(events.read), 10)
-            mirror.close()
-            if how != "session deleted":
-                await owner.ask("SAY And I go on.")
-        async with guest(locked, session, token) as again:
-            assert (await again.until("error"))["code"] == "share_unknown"
-        answer = await asyncio.to_thread(locked.request, "GET", f"{url}/events?share={token}")
-        assert (answer[0], json.loads(answer[1])["code"]) == (404, "share_unknown")
-    finally:
-        assert another.api
-        another.api.stop()
+    async with (
+        locked.listen(session, additional_headers=bearer(KEY)) as owner,
+        guest(locked, session, token) as here,
+        guest(another, session, token) as elsewhere,
+    ):
+        await asyncio.gather(*(one.until("session") for one in (owner, here, elsewhere)))
+        mirror = http.client.HTTPConnection("127.0.0.1", another.port, timeout=20)
+        mirror.request("GET", f"{url}/events?after=0&share={token}")
+        events = await asyncio.to_thread(mirror.getresponse)
+        assert events.status == 200
+        if how == "expired":
+            with Redis.from_url(locked.redis_url) as redis:
+                [(digest, until)] = redis.zrange(keys.shares(session), 0, -1, withscores=True)
+                assert 86_000 < until - time.time() <= 86_401
+                redis.zadd(keys.shares(session), {digest: time.time() - 1})
+        else:
+            path = url if how == "session deleted" else f"{url}/share"
+            assert (await asyncio.to_thread(locked.request, "DELETE", path, None, bearer(KEY)))[0] == 204
+        for one in (here, elsewhere):
+            assert (await one.until("error"))["code"] in {"share_unknown", "session_unknown"}
+            await asyncio.wait_for(one.socket.wait_closed(), 5)
+            assert one.socket.close_code == 1008
+        await asyncio.wait_for(asyncio.to_thread(events.read), 10)
+        mirror.close()
+        if how != "session deleted":
+            await owner.ask("SAY And I go on.")
+    async with guest(locked, session, token) as again:
+        assert (await again.until("error"))["code"] == "share_unknown"
+    answer = await asyncio.to_thread(locked.request, "GET", f"{url}/events?share={token}")
+    assert (answer[0], json.loads(answer[1])["code"]) == (404, "share_unknown")
 
 
 async def test_a_link_is_kept_as_a_digest_and_only_so_many(locked: Stack) -> None:

@@ -24,7 +24,7 @@ def supabase() -> Iterator[RealSupabase]:
 
 @pytest.fixture
 def clean_supabase(supabase: RealSupabase) -> RealSupabase:
-    done = supabase.sql("truncate conversations, messages, characters, renders, render_scripts, render_lines")
+    done = supabase.sql("truncate conversations, messages, characters, renders, render_scripts, render_lines, usage")
     assert done.returncode == 0, done.stderr
     return supabase
 

@@ -1,7 +1,7 @@
 """The parts of Supabase that keep rows: a real Postgres and a real PostgREST, behind the prefix that Supabase has.
 
-No double: what is left out (sign-in, storage) is not used. Where a part cannot be had, the tests that need it are
-skipped and say which.
+No double: what is left out is not used (storage), or only what it publishes (sign-in). Where a part cannot be had, the
+tests that need it are skipped and say which.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tests.fakes import FakeSignIn
 from tests.harness import ROOT, free_port, wait_until
 
 SECRET = "a secret that signs the tokens of this test only"
@@ -89,7 +90,9 @@ class RealSupabase:
         self.env = env
         self.start_rest()
         self._gateway = Gateway(f"http://127.0.0.1:{self.rest_port}")
-        self.url = self._gateway.start()
+        self.sign_in = self._gateway.sign_in
+        self.url = self.sign_in.url = self._gateway.start()
+        self.sign_in.add("one")
         return self
 
     def start_rest(self) -> None:
@@ -143,7 +146,12 @@ class Gateway:
 
     def __init__(self, rest: str) -> None:
         self.rest = rest
-        routes = [Route("/rest/v1/{path:path}", self.pass_on, methods=["GET", "POST", "PATCH", "DELETE", "PUT"])]
+        self.sign_in = FakeSignIn()
+        """Sign-in itself cannot be had as a package; what it publishes stands where it would."""
+        routes = [
+            Route("/rest/v1/{path:path}", self.pass_on, methods=["GET", "POST", "PATCH", "DELETE", "PUT"]),
+            Route("/auth/v1/.well-known/jwks.json", self.sign_in.publish),
+        ]
         self._server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_level="error"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 

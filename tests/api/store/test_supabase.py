@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 import uuid
@@ -22,10 +23,10 @@ from tests.api.store.real_supabase import SECRET_KEY, RealSupabase, token
 from tests.api.store.test_store import conversation, message
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer
-from tests.harness import Stack
+from tests.harness import Stack, wait_until
 
 ANN, BOB = str(uuid.uuid4()), str(uuid.uuid4())
-TABLES = ("conversations", "messages", "characters")
+TABLES = ("conversations", "messages", "characters", "usage")
 
 
 @pytest.fixture
@@ -139,10 +140,25 @@ async def test_a_talk_is_kept_there_and_no_log_tells_of_it(
         assert [one["id"] for one in stack.get("/api/sessions?search=LIGHTHOUSE")[1]] == [session]
         assert stack.request("DELETE", f"/api/sessions/{session}")[0] == 204
         assert "(0 rows)" in clean_supabase.sql("select * from messages").stdout
+        await check_users(stack, clean_supabase)
     finally:
         stack.stop()
     log = (tmp_path / "api.log").read_text()
     assert not [word for word in (SECRET_KEY, "LIGHTHOUSE", "lighthouses", session) if word in log]
+
+
+async def check_users(stack: Stack, supabase: RealSupabase) -> None:
+    """Two who have signed in: each has their own, here and past the server; the local user has neither."""
+    ann, bob = ({"Authorization": f"Bearer {supabase.sign_in.sign('one', who)}"} for who in (ANN, BOB))
+    made = json.loads((await asyncio.to_thread(stack.request, "POST", "/api/sessions", {}, ann))[1])["id"]
+    async with stack.listen(made, additional_headers=ann) as client:
+        await client.ask("SAY This is mine.")
+    path = f"/api/sessions/{made}"
+    answers = [stack.request("GET", path, headers=who)[0] for who in (ann, bob, {}, {"Authorization": "Bearer x.y.z"})]
+    assert answers == [200, 404, 404, 401]
+    assert stack.request("GET", "/metrics", headers=ann)[0] == 401
+    wait_until(lambda: ask(supabase, token(sub=ANN), "GET", "messages").json(), "what was said, at rest")
+    assert ask(supabase, token(sub=BOB), "GET", "messages").json() == []
 
 
 async def test_a_server_that_is_not_there_or_never_answers_is_down_soon() -> None:
