@@ -25,6 +25,7 @@ from cli.log import safe
 from cli.running import Run, ask_ready, read_run
 from cli.settings import UpSettings, find_data_dir, read_up_settings
 from cli.voices import table
+from cli.weights.choice import Choice, choose_engine
 
 State = Literal["ok", "missing", "optional"]
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -72,7 +73,7 @@ def findings() -> list[Finding]:
         check_packages,
         lambda: Finding("settings", "ok", "every variable is known and well formed"),
         lambda: check_redis(settings.redis_url or (run.redis if run else "")),
-        check_engine,
+        lambda: check_engine(choose_engine(os.environ, settings.data_dir)),
         check_recognizer,
         *([check_turn_model] if os.environ.get("CUELINE_TURN_MODEL") else []),
         check_llm,
@@ -128,13 +129,13 @@ def check_redis(url: str) -> Finding:
     return Finding("redis", "ok", f"{Path(program).name} {version} started and answered; {program}")
 
 
-def check_engine() -> Finding:
-    """Have the configured engine speak one word, in a process of its own: it may load anything."""
-    argv = commands.here(("workers.check",))
+def check_engine(choice: Choice) -> Finding:
+    """Have the chosen engine speak one word, in a process of its own: it may load anything."""
+    argv, env = commands.here(("workers.check",)), {**os.environ, "CUELINE_TTS_ENGINE": choice.engine}
     try:
-        asked = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT_DIR, timeout=300, check=False)
+        asked = subprocess.run(argv, capture_output=True, text=True, env=env, cwd=PROJECT_DIR, timeout=300, check=False)
         said = json.loads(asked.stdout)
-        detail, good = f"{said['engine']}: {said['detail']}", bool(said["ok"])
+        detail, good = f"{said['engine']}: {said['detail']} ({choice.why})", bool(said["ok"])
         if good and not said.get("all", True):
             return Finding("engine", "optional", detail, "a later engine of CUELINE_TTS_ENGINE stands in until then")
     except subprocess.TimeoutExpired:

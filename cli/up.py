@@ -26,6 +26,7 @@ from cli.running import Run, ask_ready, remove_run, write_run
 from cli.settings import UpSettings
 from cli.supervision.child import Failure
 from cli.supervision.supervisor import Supervisor
+from cli.weights.choice import choose_engine
 
 READY_WITHIN_S = 60.0
 REDIS_WITHIN_S = 10.0
@@ -107,7 +108,9 @@ class Up:
 
     async def run(self) -> int:
         """Run until stopped (0) or failed (1)."""
+        choice = choose_engine(os.environ, self._settings.data_dir)
         own = {
+            "CUELINE_TTS_ENGINE": choice.engine,
             "CUELINE_HOST": self._settings.host,
             "CUELINE_PORT": str(self._settings.port),
             "CUELINE_DATA_DIR": str(self._settings.data_dir),
@@ -116,6 +119,8 @@ class Up:
         }
         supervisor = Supervisor(self._log, {**os.environ, **own}, PROJECT_DIR)
         self._listen_to_signals(supervisor)
+        if self._settings.workers:
+            self._log.say(OURSELVES, f"voices: {choice.engine} ({choice.why})")
         work = asyncio.create_task(self._start_and_watch(supervisor))
         stop = asyncio.create_task(self._stop.wait())
         await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)

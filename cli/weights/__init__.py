@@ -3,4 +3,5 @@
 table.py   what can be had, and from where
 fetch.py   one file, whole or not at all
 get.py     `cueline get`
+choice.py  which engine speaks, where nobody chose one
 """

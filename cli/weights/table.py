@@ -55,7 +55,7 @@ TABLE = {
         Weights(
             "kokoro",
             "kokoro",
-            "54 natural voices in 8 languages",
+            "54 natural voices, of which six languages are spoken here",
             "Apache-2.0",
             "CUELINE_TTS_ENGINE=kokoro make run",
             _files(
