@@ -224,9 +224,10 @@ def test_what_is_listed_and_found_is_ones_own(locked: Stack, spoken: dict[str, A
         }
         assert spoken["session_id"] in found[KEY]
         assert not found[KEY] & found[OTHER]
+    made = json.loads(locked.request("POST", "/api/renders", SCRIPT, bearer(KEY))[1])["id"]
     renders = [json.loads(locked.request("GET", "/api/renders", None, bearer(key))[1]) for key in (KEY, OTHER)]
     mine, theirs = ({one["id"] for one in found} for found in renders)
-    assert spoken["render_id"] in mine - theirs
+    assert made in mine - theirs
 
 
 def test_a_link_to_a_session_leads_to_nothing_else_of_its_owner(locked: Stack, spoken: dict[str, Any]) -> None:

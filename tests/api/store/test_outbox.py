@@ -39,7 +39,7 @@ async def texts(archive: Archive, conversation: str = "talk-1", owner: str = "an
 async def test_what_is_said_is_found_again_as_it_was_heard(archive: Archive) -> None:
     keeper = archive.keeper("talk-1", "ann", "ben")
     keeper.said(Said("user", "Tell me of the sea, please.", 0))
-    keeper.replied(0, "Ben", "It is wide. It is deep.", "It is wide.", [Spoken("It is wide.", 900)])
+    keeper.replied(0, 0, "Ben", "It is wide. It is deep.", "It is wide.", [Spoken("It is wide.", 900)])
     row, messages = await archive.show("talk-1", "ann")
     assert (row["title"], row["turns"], row["character"]) == ("Tell me of the sea, please.", 1, "ben")
     assert [(m["role"], m["text"], m["heard"]) for m in messages] == [
@@ -60,8 +60,8 @@ async def test_a_store_that_is_away_makes_nobody_wait_and_gets_all_in_order_once
     store.is_plugged = False
     for turn in range(50):
         keeper.said(Said("user", f"question {turn}", turn))
-        keeper.replied(turn, "Ava", f"answer {turn}", f"answer {turn}", [])
-    keeper.replied(49, "Ava", "answer 49", "answer", [])
+        keeper.replied(turn, 0, "Ava", f"answer {turn}", f"answer {turn}", [])
+    keeper.replied(49, 0, "Ava", "answer 49", "answer", [])
     async with asyncio.timeout(5):
         while told != [True]:  # noqa: ASYNC110  the outbox tells in its own time
             await asyncio.sleep(0.01)
@@ -154,7 +154,7 @@ async def test_what_was_said_is_found_by_its_words(archive: Archive) -> None:
     archive.keeper("talk-1", "ann", "ben").said(Said("user", "Of ships", 0))
     second = archive.keeper("talk-2", "ann", "ben")
     second.said(Said("user", "Of stars", 0))
-    second.replied(0, "Ava", "Über den Sternen.", "Über den Sternen.", [])
+    second.replied(0, 0, "Ava", "Über den Sternen.", "Über den Sternen.", [])
     archive.keeper("talk-3", "bob", "ben").said(Said("user", "Of ships and stars", 0))
     await archive.outbox.settle(5)
     for words, found in (("SHIPS", ["talk-1"]), ("über", ["talk-2"]), ("of", ["talk-1", "talk-2"]), ("sea", [])):
