@@ -9,12 +9,15 @@ COMMA := ,
 VOICES := $(filter piper kokoro,$(subst $(COMMA), ,$(call said,CUELINE_TTS_ENGINE)))
 EXTRAS := $(VOICES) $(if $(call said,CUELINE_STT_ENGINE),whisper)
 
+# Most tests wait for real processes; two files at once leave room on two cores.
+JOBS ?= 2
+
 run: .venv/.base $(EXTRAS:%=.venv/.%)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up
 
 test: .venv/.dev node_modules/.done tools  ## every test: the page's in node, then Python's
 	@node --test --test-reporter=spec $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: .venv/.dev node_modules/.done  ## what must hold before a commit: style, types, import rules
 	@$(BIN)/ruff check .
