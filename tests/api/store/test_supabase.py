@@ -56,7 +56,7 @@ def test_a_user_reads_what_is_theirs_and_nothing_else(kept: RealSupabase) -> Non
         assert ask(kept, token(sub=BOB), "GET", f"{table}?or=(owner.eq.{ANN},owner.neq.{BOB})").json() == []
 
 
-@pytest.mark.parametrize("who", [ANN, BOB])
+@pytest.mark.parametrize("who", [ANN, BOB], ids=["as oneself", "as another"])
 def test_a_user_writes_nothing_past_the_server(kept: RealSupabase, who: str) -> None:
     mine = conversation("c2", owner=who)
     for method, path, body in (
