@@ -36,6 +36,7 @@ from api.listening.words.recognition import Recognition
 from api.notify import notify
 from api.quiet import Quiet
 from api.render.desk import Desk
+from api.render.kept import Kept
 from api.render.library import Library
 from api.render.products import Products
 from api.render.renders import Renders
@@ -156,7 +157,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     library = Library(store, find_data_dir(os.environ) / "renders")
     making = Renders(library, streams, inbox, dispatcher)
     products = Products(library)
-    desk = Desk(library, making, products, cast, streams)
+    desk = Desk(library, making, products, Kept(products, shelf), cast, streams)
     house = House(
         settings,
         llm,

@@ -82,8 +82,10 @@ def _with_a_server(data_dir: Path, headers: dict[str, str], wish: Wish, order: d
     """Whatever server there is; another one if it goes away. What was made before is not made again."""
     for tries_left in reversed(range(TRIES)):
         try:
-            with served(data_dir, dict(os.environ)) as url, httpx.Client(base_url=url, headers=headers) as client:
-                client.timeout = httpx.Timeout(ASK_S)
+            with (
+                served(data_dir, dict(os.environ)) as url,
+                httpx.Client(base_url=url, headers=headers, timeout=ASK_S, follow_redirects=True) as client,
+            ):
                 _render(client, wish, order)
                 return
         except httpx.TransportError as error:

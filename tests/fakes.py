@@ -425,6 +425,7 @@ class FakeStorageServer:
         routes = [
             Route(f"{object_}/sign/{{bucket}}/{{path:path}}", self.sign, methods=["POST"]),
             Route(f"{object_}/sign/{{bucket}}/{{path:path}}", self.download, methods=["GET"]),
+            Route(f"{object_}/list/{{bucket}}", self.list, methods=["POST"]),
             Route(f"{object_}/{{bucket}}/{{path:path}}", self.upload, methods=["POST"]),
             Route(f"{object_}/{{bucket}}", self.remove, methods=["DELETE"]),
         ]
@@ -472,6 +473,16 @@ class FakeStorageServer:
         name = request.query_params.get("download")
         headers = {"content-disposition": f'attachment; filename="{name}"'} if name else {}
         return Response(content, media_type=media_type, headers=headers)
+
+    async def list(self, request: Request) -> Response:
+        """Files and folders right below a folder."""
+        if problem := self._problem(request):
+            return problem
+        body = await request.json()
+        folder = body["prefix"] + "/"
+        below = [path.removeprefix(folder) for path in self.files if path.startswith(folder)]
+        names = sorted({path.partition("/")[0] for path in below})
+        return JSONResponse([{"name": name, "id": name} for name in names[: body["limit"]]])
 
     async def remove(self, request: Request) -> Response:
         if problem := self._problem(request):

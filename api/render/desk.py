@@ -15,6 +15,7 @@ from typing import Any
 
 from api.casting.characters import Characters
 from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUnknown, TooManyRenders
+from api.render.kept import Kept
 from api.render.library import LISTED, CastLine, Library, Play, Work
 from api.render.making import Making
 from api.render.order import LineChange, Order, change_line, read_order
@@ -38,9 +39,16 @@ class Desk:
     """Every owner's renders, as their owners see them."""
 
     def __init__(
-        self, library: Library, renders: Renders, products: Products, characters: Characters, streams: Streams
+        self,
+        library: Library,
+        renders: Renders,
+        products: Products,
+        kept: Kept,
+        characters: Characters,
+        streams: Streams,
     ) -> None:
         self._library = library
+        self._kept = kept
         self._renders = renders
         self._products = products
         self._characters = characters
@@ -85,9 +93,10 @@ class Desk:
         return {**_shown(work.row), **_progress(work, making), "chapters": work.play.chapters, "script": lines}
 
     async def delete(self, owner: str, render: str) -> None:
-        """Forget one, with all of its sound."""
+        """Forget one, with all of its sound. Raises: RenderUnknown, StoreUnreachable, and then it is still there."""
         if await self._library.row(owner, render) is None:
             raise RenderUnknown
+        await self._kept.forget(owner, render)
         self._products.cancel(render)
         await self._renders.end_here(render)
         await self._library.delete(owner, render)
@@ -136,10 +145,13 @@ class Desk:
             raise LineNotReady
         return pcm
 
-    async def file(self, owner: str, render: str, wanted: str) -> Path | None:
-        """The whole in one file; None as long as lines are still made. Raises: RenderUnknown, FormatUnknown."""
+    async def file(self, owner: str, render: str, wanted: str) -> Path | str | None:
+        """The whole in one file, here or at an address; None as long as lines are still made.
+
+        Raises: RenderUnknown, FormatUnknown.
+        """
         work, _ = await self._find(owner, render)
-        return await self._products.file(work, wanted) if _is_final(work) else None
+        return await self._kept.file(work, wanted) if _is_final(work) else None
 
     async def subtitles(self, owner: str, render: str, wanted: str) -> tuple[str, str]:
         """Media type and text. Raises: RenderUnknown, LineNotReady."""

@@ -67,10 +67,8 @@ class Products:
 
         Raises: FormatUnknown, AudioGone, DiskFull, FileUnwritable; RenderUnknown if it was cancelled.
         """
-        if wanted not in (*FILES, "zip"):
-            raise FormatUnknown(f"Known formats are {', '.join((*FILES, 'zip'))}.")
-        key, script = await asyncio.to_thread(_key, work), script_of(work)
-        path = self._library.folder(work.id) / f"{key}.{wanted}"
+        name, script = await self.name(work, wanted), script_of(work)
+        path, key = self._library.folder(work.id) / name, name.partition(".")[0]
         if await asyncio.to_thread(path.is_file):
             return path
         plan = await self.plan(work)
@@ -85,6 +83,12 @@ class Products:
             return path
 
         return await self._once(work.id, path.name, make)
+
+    async def name(self, work: Work, wanted: str) -> str:
+        """The name of that file: another as soon as its lines are others. Raises: FormatUnknown."""
+        if wanted not in (*FILES, "zip"):
+            raise FormatUnknown(f"Known formats are {', '.join((*FILES, 'zip'))}.")
+        return f"{await asyncio.to_thread(_key, work)}.{wanted}"
 
     async def plan(self, work: Work) -> Plan:
         """What comes when, and how loud. Raises: AudioGone; RenderUnknown if it was cancelled."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.answers import ANYWHERE, sent, told
@@ -20,6 +21,7 @@ from api.encoding.sending import encoded
 from api.errors import CastUnknown, DiskFull, FormatUnknown, MessageInvalid, ScriptEmpty, ScriptInvalid, ScriptTooLong
 from api.render.desk import Desk
 from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUnknown, TooManyRenders
+from api.render.kept import ZIP_TYPE
 from api.render.order import LineChange, Order
 from api.render.subtitles import FORMATS
 from api.routes.house import AHouse, AnOwner, ATicketOwner, take_room
@@ -125,7 +127,7 @@ async def audio(
     path = await desk.file(owner, render_id, form.name) if form.name in FILES else None
     headers = {"Content-Disposition": f'inline; filename="render.{form.extension}"', "X-Accel-Buffering": "no"}
     if path:
-        return FileResponse(path, media_type=form.media_type, headers=headers)
+        return _whole(path, form.media_type, headers)
     if form.name not in STREAMED:
         raise LineNotReady(f"Lines of this render are still being made, and {form.name} needs all of them.")
     shown = await desk.show(owner, render_id, with_lines=False)
@@ -144,7 +146,7 @@ async def every_line(render_id: str, desk: ADesk, owner: AnOwner) -> Response:
     path = await desk.file(owner, render_id, "zip")
     if path is None:
         raise LineNotReady("Lines of this render are still being made.")
-    return FileResponse(path, media_type="application/zip", filename="render.zip")
+    return _whole(path, ZIP_TYPE, {"Content-Disposition": 'attachment; filename="render.zip"'})
 
 
 @router.get(
@@ -194,6 +196,13 @@ async def events(
     return EventSourceResponse(
         _events(desk, owner, render_id, int(place)), ping=PING_S, headers={"X-Accel-Buffering": "no"}
     )
+
+
+def _whole(found: Path | str, media_type: str, headers: dict[str, str]) -> Response:
+    """The file itself, or where it is for the next minutes."""
+    if isinstance(found, str):
+        return RedirectResponse(found, headers={"Cache-Control": "no-store"})
+    return FileResponse(found, media_type=media_type, headers=headers)
 
 
 async def _events(desk: Desk, owner: str, render_id: str, after: int) -> AsyncIterator[ServerSentEvent]:

@@ -24,12 +24,15 @@ ANSWER_S = 30.0
 CONNECT_S = 3.0
 AT_ONCE = 500
 """Files that are forgotten with one question."""
+LISTED = 1000
 _REFUSALS = {"400", "413", "415"}
 _NO_BUCKET = "Bucket not found"
 
 
 class BucketShelf:
     """Reached when it is first asked."""
+
+    is_elsewhere = True
 
     def __init__(self, url: str, key: str) -> None:
         self.name = f"Supabase Storage, {urlsplit(url).netloc.rpartition('@')[2]}, bucket {BUCKET}"
@@ -69,6 +72,12 @@ class BucketShelf:
         for first in range(0, len(places), AT_ONCE):
             async with _asked():
                 await self._files.remove(places[first : first + AT_ONCE])
+
+    async def names(self, owner: str, folder: str) -> list[str]:
+        """What the folder holds."""
+        async with _asked():
+            found = await self._files.list(place(owner, folder), {"limit": LISTED})
+        return [f"{folder}/{one['name']}" for one in found]
 
     async def close(self) -> None:
         """Close the connections."""

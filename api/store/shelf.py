@@ -28,6 +28,8 @@ class Shelf(Protocol):
 
     name: str
     """For a person: what it is and where."""
+    is_elsewhere: bool
+    """Whether other machines find there what this one has put."""
 
     async def put(self, owner: str, name: str, path: Path, media_type: str) -> None:
         """Keep a copy of the file at `path`, whole or not at all, in the place of one of that name."""
@@ -44,12 +46,17 @@ class Shelf(Protocol):
     async def remove(self, owner: str, names: Iterable[str]) -> None:
         """Forget them; those that are not there do no harm."""
 
+    async def names(self, owner: str, folder: str) -> list[str]:
+        """Those of the files right in a folder, with it: what `remove` takes. A thousand at most."""
+
     async def close(self) -> None:
         """Let go of what is open."""
 
 
 class FolderShelf:
     """In CUELINE_DATA_DIR, for the processes of one machine."""
+
+    is_elsewhere = False
 
     def __init__(self, folder: Path) -> None:
         self.name = f"files, {folder}"
@@ -76,6 +83,11 @@ class FolderShelf:
         for name in names:
             await _try(self._remove, self._folder / place(owner, name))
 
+    async def names(self, owner: str, folder: str) -> list[str]:
+        """What the folder holds."""
+        found = await _try(_files, self._folder / place(owner, folder))
+        return [f"{folder}/{name}" for name in found]
+
     async def close(self) -> None:
         """Nothing is open."""
 
@@ -88,6 +100,10 @@ class FolderShelf:
                 folder.rmdir()
             except OSError:
                 return  # somebody has just put something there
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
 
 def place(owner: str, name: str) -> str:
