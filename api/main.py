@@ -36,9 +36,9 @@ from api.listening.words.recognition import Recognition
 from api.notify import notify
 from api.quiet import Quiet
 from api.render.desk import Desk
-from api.render.kept import Kept
+from api.render.files.kept import Kept
+from api.render.files.products import Products
 from api.render.library import Library
-from api.render.products import Products
 from api.render.renders import Renders
 from api.routes import (
     characters,

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from api.encoding.formats import FILES
-from api.render.mastering import master
+from api.render.files.mastering import master
 from api.render.script import Line, Script
 from api.render.sound.levelling import prepare
 from api.render.sound.takes import Style, Take

@@ -12,9 +12,6 @@ line_maker.py  one line, from the queue to its place at rest
 take.py        what workers say of one piece
 library.py     renders at rest: rows in the Store, sound in files
 sound/         lines as they were spoken → one sound, laid out and levelled; its __init__ lists the files in path order
-mastering.py   a plan → a file, whole or not at all
-subtitles.py   a plan → captions and times
-packing.py     a plan → every line as a file, and a manifest
-products.py    files and subtitles, made when they are asked for and kept
+files/         finished files of a render, made when they are asked for; its __init__ lists them
 errors.py      what can go wrong with a render and its lines
 """

@@ -15,11 +15,11 @@ from typing import Any
 
 from api.casting.characters import Characters
 from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUnknown, TooManyRenders
-from api.render.kept import Kept
+from api.render.files.kept import Kept
+from api.render.files.products import Products
 from api.render.library import LISTED, CastLine, Library, Play, Work
 from api.render.making import Making
 from api.render.order import LineChange, Order, change_line, read_order
-from api.render.products import Products
 from api.render.renders import Renders
 from api.speaking.offers import voices_of
 from api.store.store import Row

@@ -21,9 +21,9 @@ from api.encoding.sending import encoded
 from api.errors import CastUnknown, DiskFull, FormatUnknown, MessageInvalid, ScriptEmpty, ScriptInvalid, ScriptTooLong
 from api.render.desk import Desk
 from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUnknown, TooManyRenders
-from api.render.kept import ZIP_TYPE
+from api.render.files.kept import ZIP_TYPE
+from api.render.files.subtitles import FORMATS
 from api.render.order import LineChange, Order
-from api.render.subtitles import FORMATS
 from api.routes.house import AHouse, AnOwner, ATicketOwner, take_room
 
 router = APIRouter(prefix="/api/renders", responses=ANYWHERE)

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from api.errors import StoreUnreachable
-from api.render.kept import Kept
+from api.render.files.kept import Kept
+from api.render.files.products import Products
 from api.render.library import CastLine, Library, Play, Work
-from api.render.products import Products
 from api.store.bucket import BucketShelf
 from api.store.shelf import FolderShelf
 from api.store.sqlite import SqliteStore

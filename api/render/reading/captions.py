@@ -1,4 +1,4 @@
-"""SRT and WebVTT: captions as lines, their times as pauses. Not: subtitles of a render (subtitles.py)."""
+"""SRT and WebVTT: captions as lines, their times as pauses. Not: subtitles of a render (files/subtitles.py)."""
 
 from __future__ import annotations
 

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from api.encoding.formats import FILES
 from api.errors import AudioGone, DiskFull, FileUnwritable, FormatUnknown
-from api.render.mastering import Produced, master
-from api.render.packing import MANIFEST, manifest, pack
+from api.render.files.mastering import Produced, master
+from api.render.files.packing import MANIFEST, manifest, pack
+from api.render.files.subtitles import as_json, as_srt, as_vtt, captions, words
 from api.render.script import Script
 from api.render.sound import assembly
 from api.render.sound.assembly import Cancelled, Plan, blocks, line_blocks
@@ -31,7 +32,6 @@ from api.render.sound.limiting import limited, true_peaks
 from api.render.sound.live import Live
 from api.render.sound.placing import places
 from api.render.sound.takes import Style, Take, Word
-from api.render.subtitles import as_json, as_srt, as_vtt, captions, words
 from contract.audio import SAMPLE_RATE_HZ, bytes_to_ms, ms_to_bytes
 from tests.api.render.producing import decoded, line, measure, play, say, stretches, tone
 

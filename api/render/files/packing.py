@@ -14,10 +14,10 @@ from typing import Any, BinaryIO, cast
 
 from api.encoding.encoder import file_encoder
 from api.encoding.formats import FILES, find_format
-from api.render.mastering import READ_BYTES, Produced, find_chapters, written
+from api.render.files.mastering import READ_BYTES, Produced, find_chapters, written
+from api.render.files.subtitles import describe
 from api.render.script import Script
 from api.render.sound.assembly import Cancelled, Placed, Plan, line_blocks, never
-from api.render.subtitles import describe
 
 MANIFEST = "manifest.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)

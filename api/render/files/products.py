@@ -18,16 +18,16 @@ from typing import TypeVar, cast
 
 from api.encoding.formats import FILES
 from api.errors import FormatUnknown
-from api.render import packing
 from api.render.errors import RenderUnknown
+from api.render.files import packing
+from api.render.files.mastering import master
+from api.render.files.subtitles import FORMATS
 from api.render.library import CastLine, Library, Work
-from api.render.mastering import master
 from api.render.script import Line, Script
 from api.render.sound.assembly import Cancelled, Plan
 from api.render.sound.levelling import prepare
 from api.render.sound.live import Live
 from api.render.sound.takes import Style, Take
-from api.render.subtitles import FORMATS
 from api.store.store import Row
 
 AT_ONCE = 2
