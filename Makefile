@@ -9,15 +9,17 @@ COMMA := ,
 VOICES := $(filter piper kokoro,$(subst $(COMMA), ,$(call said,CUELINE_TTS_ENGINE)))
 EXTRAS := $(VOICES) $(if $(call said,CUELINE_STT_ENGINE),whisper)
 
-# Most tests wait for real processes; two files at once leave room on two cores.
+# Two files of tests at once; but those that measure pauses, or look at a page, want the machine for themselves.
 JOBS ?= 2
+ALONE := tests/cli tests/faults tests/e2e
 
 run: .venv/.base $(EXTRAS:%=.venv/.%)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up
 
 test: .venv/.dev node_modules/.done tools  ## every test: the page's in node, then Python's
 	@node --test --test-reporter=spec $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(ALONE:%=--ignore=%) $(ARGS)
+	@$(BIN)/pytest $(ALONE) $(ARGS)
 
 check: .venv/.dev node_modules/.done  ## what must hold before a commit: style, types, import rules
 	@$(BIN)/ruff check .

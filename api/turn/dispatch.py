@@ -67,12 +67,12 @@ class Envelopes:
     def write(self, job: SpeechJob) -> str:
         """The message that a worker reads from the queue's list in Redis."""
         # What Flower shows: who speaks, which sentence, its first words. The whole text stays out of events.
-        shown: dict[str, Any] = {"character": job.character, "words": job.label()}
+        shown: dict[str, Any] = {"character": job.character}
         if job.is_line:
             shown |= {"render": job.render, "line": job.turn + 1, "lines": job.lines}
         else:
             shown |= {"turn": job.turn, "sentence": job.sentence}
-        return self.wrap(SPEAK_TASK, job.to_dict(), job.queue, shown)
+        return self.wrap(SPEAK_TASK, job.to_dict(), job.queue, {**shown, "words": job.label()})
 
     def wrap(self, task: str, job: dict[str, Any], queue: str, shown: dict[str, Any]) -> str:
         """The same for any task; `shown` is what Flower sees."""

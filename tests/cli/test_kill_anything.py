@@ -44,6 +44,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) ->
         "CUELINE_PORT": str(free_port()),
         "CUELINE_FLOWER_PORT": str(free_port()),
         "CUELINE_TTS_ENGINE": "tests.fakes:CounterEngine",
+        "CUELINE_CACHE_MB": "0",
         **model_env(model),
     }
     up = Running([sys.executable, "-m", "cli.main", "up"], env, folder)

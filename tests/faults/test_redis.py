@@ -263,5 +263,6 @@ async def test_what_a_replica_that_takes_over_has_not_heard_of_is_made_again_or_
             await late.until("turn", turn=0, state="ended")
             heard = late.pcm(0)
             assert client.pcm(0).startswith(heard), "a splice"
-            assert {gap["what"] for gap in late.messages("gap")} == {"audio", "messages"}
+            # Of the messages perhaps none was lost: not every moment has one.
+            assert {"audio"} <= {gap["what"] for gap in late.messages("gap")} <= {"audio", "messages"}
             assert len(heard) < len(client.pcm(0))
