@@ -89,7 +89,9 @@ async def test_the_same_message_id_twice_is_one_message(stack: Stack) -> None:
 
 async def test_history_keeps_of_a_cut_reply_only_what_was_heard(stack: Stack, model: FakeModelServer) -> None:
     async with stack.listen() as client:
-        await client.send(type="chat", text="SAY One two three four slowly. And five six seven slowly. " + "More slowly. " * 20)
+        await client.send(
+            type="chat", text="SAY One two three four slowly. And five six seven slowly. " + "More slowly. " * 20
+        )
         await client.until("sentence", state="done", sentence=1)
         duration = client.messages("sentence", state="done", sentence=1)[0]["duration_ms"]
         await client.send(type="interrupt", heard={"sentence": 1, "ms": duration * 0.45})
@@ -102,7 +104,9 @@ async def test_history_keeps_of_a_cut_reply_only_what_was_heard(stack: Stack, mo
 
 async def test_how_far_a_listener_says_it_is_counts_and_only_forwards(stack: Stack, model: FakeModelServer) -> None:
     async with stack.listen() as client:
-        await client.send(type="chat", text="SAY One two three four slowly. And five six seven slowly. " + "More slowly. " * 20)
+        await client.send(
+            type="chat", text="SAY One two three four slowly. And five six seven slowly. " + "More slowly. " * 20
+        )
         duration = (await client.until("sentence", state="done", sentence=1))["duration_ms"]
         await client.send(type="played", turn=0, sentence=1, ms=duration * 0.45)
         await client.send(type="played", turn=0, sentence=0, ms=100)
