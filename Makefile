@@ -11,7 +11,7 @@ EXTRAS := $(VOICES) $(if $(call said,CUELINE_STT_ENGINE),whisper)
 
 # Two files of tests at once; but those that measure pauses, or look at a page, want the machine for themselves.
 JOBS ?= 2
-ALONE := tests/cli tests/faults tests/e2e
+ALONE := tests/cli tests/faults tests/e2e tests/api/test_under_strain.py tests/workers/test_broker.py
 
 run: .venv/.base $(EXTRAS:%=.venv/.%)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up

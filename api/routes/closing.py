@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import anyio
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
+
+from contract.errors import CuelineError
+
+log = logging.getLogger(__name__)
 
 
 class ClosingResponse(StreamingResponse):
@@ -22,9 +27,12 @@ class ClosingResponse(StreamingResponse):
         self._sources = sources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, then close."""
+        """Send it, then close. What fails in the midst breaks the answer off, visibly: it is never ended as if whole."""
         try:
             await super().__call__(scope, receive, send)
+        except CuelineError as error:
+            # Not to be raised: it is nobody's mistake here, and the server would tell of it as one.
+            log.warning("an answer is broken off: %s", error.text)
         finally:
             with anyio.CancelScope(shield=True):
                 for source in (self.body_iterator, *self._sources):
