@@ -27,7 +27,7 @@ class ClosingResponse(StreamingResponse):
         self._sources = sources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, then close. What fails in the midst breaks the answer off, visibly: it is never ended as if whole."""
+        """Send it, then close. What fails in the midst breaks the answer off, visibly: it never ends as if whole."""
         try:
             await super().__call__(scope, receive, send)
         except CuelineError as error:
