@@ -54,7 +54,7 @@ async def test_a_killed_api_leaves_nobody_waiting(tmp_path: Path, model: FakeMod
     try:
         async with stack.listen() as first:
             session = (await first.until("session"))["session_id"]
-            await first.send(type="chat", text="SAY 5 " + "This one is said slowly and at length. " * 4, id="a")
+            await first.send(type="chat", text="SAY 60 " + "This one is said slowly and at length. " * 4, id="a")
             await first.send(type="chat", text="SAY Something that waits.", id="b", queue=True)
             while len(first.chunks()) < 5:
                 await first.receive()
