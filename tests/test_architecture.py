@@ -79,7 +79,7 @@ def test_every_module_begins_with_what_it_is(path: Path) -> None:
 
 
 def test_files_and_folders_can_be_seen_whole() -> None:
-    files = [*MODULES, *(ROOT / "frontend/js").rglob("*.js")]
+    files = [*MODULES, *(ROOT / "frontend/js").rglob("*.js"), *(ROOT / "tests/fakes").glob("*.py")]
     assert {name_of(path): lines for path in files if (lines := len(path.read_text().splitlines())) > 330} == {}
     folders = {path.parent for path in files}
     crowded = {name_of(folder): count for folder in folders if (count := len(list(folder.glob("*.[pj][ys]")))) > 16}
@@ -88,6 +88,14 @@ def test_files_and_folders_can_be_seen_whole() -> None:
 
 def test_no_name_is_vague() -> None:
     assert [name_of(path) for path in MODULES if VAGUE & {path.stem, *path.parts}] == []
+
+
+def test_doubles_live_in_one_place() -> None:
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        assert not {"unittest", "mock"} & imports(path), f"{name_of(path)} mocks"
+        classes = {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)}
+        fakes = {name for name in classes if name.startswith("Fake")}
+        assert not fakes or path.parent.name == "fakes", f"{name_of(path)} has {fakes}"
 
 
 def test_a_key_a_task_or_a_queue_is_named_in_one_place() -> None:
