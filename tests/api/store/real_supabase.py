@@ -30,9 +30,11 @@ from tests.harness import ROOT, free_port, wait_until
 
 SECRET = "a secret that signs the tokens of this test only"
 SECRET_KEY = "sb_secret_of-this-test-only"
-BEFORE = """
+ROLES = """
 create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
 create role authenticator login noinherit; grant anon, authenticated, service_role to authenticator;
+"""
+BEFORE = """
 create schema auth; grant usage on schema auth, public to anon, authenticated, service_role;
 create function auth.uid() returns uuid language sql stable as
   $$ select nullif(current_setting('request.jwt.claims', true)::json ->> 'sub', '')::uuid $$;
@@ -49,6 +51,8 @@ create function storage.foldername(name text) returns text[] language sql immuta
   $$ select (string_to_array(name, '/'))[1 : array_length(string_to_array(name, '/'), 1) - 1] $$;
 """
 """What a Supabase project has before the first migration; the generous grants are Supabase's own."""
+CLI = ROOT / "node_modules/@supabase/cli-linux-x64/bin/supabase"
+"""The program with which people bring a project up to date, from a package of its own that needs no other place."""
 
 
 def token(role: str = "authenticated", **claims: Any) -> str:
@@ -77,7 +81,7 @@ class RealSupabase:
         self._start("postgres", "-D", str(data), "-p", str(self.pg_port), *options)
         wait_until(lambda: _answers(self.pg_port), "postgres")
         wait_until(lambda: self.sql("select 1").returncode == 0, "postgres to take questions")
-        assert self.sql(BEFORE).returncode == 0
+        assert self.sql(ROLES + BEFORE).returncode == 0
         self.migrate()
         env = {
             "PGRST_DB_URI": f"postgres://authenticator@127.0.0.1:{self.pg_port}/postgres",
@@ -109,9 +113,24 @@ class RealSupabase:
             done = self.sql(path.read_text())
             assert done.returncode == 0, done.stderr
 
-    def sql(self, text: str) -> subprocess.CompletedProcess[str]:
-        argv = [self.programs["psql"], "-h", "127.0.0.1", "-p", str(self.pg_port), "-U", "postgres", "-qX"]
-        argv += ["-v", "ON_ERROR_STOP=1"]
+    def push(self, database: str) -> str:
+        """Have Supabase's own program apply them, as a person would; what it says."""
+        if not CLI.is_file():
+            pytest.skip("SUPABASE'S OWN PROGRAM DOES NOT APPLY THE MIGRATIONS HERE: npm has it for Linux on x64 only")
+        # It writes beside the migrations, and into the home of who calls it.
+        shutil.copytree(ROOT / "supabase/migrations", self.folder / "project/supabase/migrations", dirs_exist_ok=True)
+        url = f"postgresql://postgres@127.0.0.1:{self.pg_port}/{database}?sslmode=disable"
+        argv = [CLI, "db", "push", "--yes", f"--remote={url}", "--workdir", self.folder / "project"]
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "DO_NOT_TRACK": "1"}
+        done = subprocess.run(
+            argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def sql(self, text: str, database: str = "postgres") -> subprocess.CompletedProcess[str]:
+        argv = [self.programs["psql"], "-h", "127.0.0.1", "-p", str(self.pg_port), "-U", "postgres", "-d", database]
+        argv += ["-qX", "-v", "ON_ERROR_STOP=1"]
         return subprocess.run(argv, input=text, capture_output=True, text=True, timeout=30, check=False)  # type: ignore[arg-type]
 
     def stop(self) -> None:

@@ -19,11 +19,11 @@ from api.store import outbox as outboxes
 from api.store.archive import Archive
 from api.store.store import StoreDown
 from api.store.supabase import SupabaseStore
-from tests.api.store.real_supabase import SECRET_KEY, RealSupabase, token
+from tests.api.store.real_supabase import BEFORE, SECRET_KEY, RealSupabase, token
 from tests.api.store.test_store import conversation, message
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer
-from tests.harness import Stack, wait_until
+from tests.harness import ROOT, Stack, wait_until
 
 ANN, BOB = str(uuid.uuid4()), str(uuid.uuid4())
 TABLES = ("conversations", "messages", "characters", "usage")
@@ -96,6 +96,25 @@ def test_row_level_security_is_on_everywhere(kept: RealSupabase) -> None:
 def test_migrations_that_run_twice_change_nothing(kept: RealSupabase) -> None:
     kept.migrate()
     assert "Ships" in kept.sql("select title from conversations").stdout
+
+
+def test_supabases_own_program_applies_them_once(supabase: RealSupabase) -> None:
+    assert supabase.sql("create database pushed").returncode == 0
+    assert supabase.sql(BEFORE, "pushed").returncode == 0
+    names = [path.name for path in sorted((ROOT / "supabase/migrations").glob("*.sql"))]
+    said = supabase.push("pushed")
+    assert [name for name in names if f"Applying migration {name}" not in said] == []
+    keep = "insert into characters values ('ann:x', 'ann', 'X', '', '', '', '{}', 0, 0)"
+    assert supabase.sql(keep, "pushed").returncode == 0
+    assert "Applying" not in supabase.push("pushed")
+    kept = "select version || '_' || name || '.sql' from supabase_migrations.schema_migrations order by 1"
+    assert supabase.sql(f"copy ({kept}) to stdout", "pushed").stdout.split() == names  # noqa: S608
+    assert supabase.sql("copy (select name from characters) to stdout", "pushed").stdout == "X\n"
+    # What it made is what the other tests here are about.
+    shape = """copy (select table_name, column_name, data_type, is_nullable from information_schema.columns
+        where table_schema = 'public' union all select tablename, policyname, qual, '' from pg_policies
+        order by 1, 2, 3) to stdout"""
+    assert supabase.sql(shape, "pushed").stdout == supabase.sql(shape).stdout
 
 
 async def test_its_plug_is_pulled_and_put_back(clean_supabase: RealSupabase, monkeypatch: pytest.MonkeyPatch) -> None:
