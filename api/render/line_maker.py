@@ -15,6 +15,7 @@ from api.render.making import Making
 from api.render.sound.peaks import find_peaks
 from api.render.take import Take, piece_jobs
 from api.store.store import Row, StoreError, StoreRefused
+from api.store.usage import Made, Usage
 from api.streams import Streams, StreamsError
 from api.turn.dispatch import Dispatcher
 from api.turn.timing import LINES
@@ -31,13 +32,14 @@ REST_S = 1.0
 class LineMaker:
     """What making a line needs of this process."""
 
-    def __init__(self, library: Library, streams: Streams, inbox: Inbox, dispatcher: Dispatcher) -> None:
+    def __init__(self, library: Library, streams: Streams, inbox: Inbox, dispatcher: Dispatcher, usage: Usage) -> None:
         self.claimed_at = time.monotonic()
         """When a worker took a line last."""
         self._library = library
         self._streams = streams
         self._inbox = inbox
         self._dispatcher = dispatcher
+        self._usage = usage
 
     async def make(self, making: Making, number: int) -> None:
         """Have one line made and kept, or know why not."""
@@ -97,6 +99,9 @@ class LineMaker:
                 making.tell()
                 await asyncio.sleep(REST_S)
         LINES.labels(state=row["state"]).inc()
+        if row["state"] == "done" and not making.is_dropped:
+            made = Made(1, len(making.on_way[number].text), row["duration_ms"])
+            self._usage.add_made(making.work.owner, "render", made)
         making.end(number, row)
 
     async def _is_there(self, making: Making) -> bool:

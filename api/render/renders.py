@@ -18,6 +18,7 @@ from api.render.library import Library
 from api.render.line_maker import LineMaker
 from api.render.making import Making, Waiting
 from api.store.store import Row, StoreError
+from api.store.usage import Usage
 from api.streams import Holder, Streams, StreamsError
 from api.streams.holders import NOBODY
 from api.turn.dispatch import Dispatcher
@@ -53,7 +54,7 @@ def session_of(render: str) -> str:
 class Renders:
     """All renders that this process has in its hands."""
 
-    def __init__(self, library: Library, streams: Streams, inbox: Inbox, dispatcher: Dispatcher) -> None:
+    def __init__(self, library: Library, streams: Streams, inbox: Inbox, dispatcher: Dispatcher, usage: Usage) -> None:
         self.library = library
         self.held: dict[str, Making] = {}
         """In the order in which it is their turn."""
@@ -66,7 +67,7 @@ class Renders:
         self._looks: list[asyncio.Task[None]] = []
         self._look_now = asyncio.Event()
         self._moved = asyncio.Event()
-        self._maker = LineMaker(library, streams, inbox, dispatcher)
+        self._maker = LineMaker(library, streams, inbox, dispatcher, usage)
         self._renewed_at = time.monotonic()
         self._is_store_down = False
 

@@ -113,7 +113,7 @@ class Recitation:
         wanted = await want(
             self._house, self._owner, config.model, config.voice or "", config.speed, config.instructions or ""
         )
-        reading = self._house.readings.begin(wanted.title)
+        reading = self._house.readings.begin(self._owner, wanted.title)
         sound = reading.listen()
         async with aclosing(sound):
             hearing = asyncio.create_task(self._hear_text(reading, wanted))

@@ -45,6 +45,8 @@ class Reading:
         self.id = f"speech-{secrets.token_urlsafe(12)}"
         self.duration_bytes = 0
         """Of PCM so far."""
+        self.characters = 0
+        """Of the pieces that were spoken."""
         self._parts = parts
         self._title = title
         self._on_left = on_left
@@ -137,6 +139,7 @@ class Reading:
                     lambda: self._relay.next_part(number),
                 )
                 SENTENCES.labels(state="done").inc()
+                self.characters += len(piece.text)
             except SpeechError as error:
                 SENTENCES.labels(state="failed").inc()
                 self._fail(error)

@@ -1,4 +1,4 @@
-"""Usage: how much each owner has talked, by day. Not: what was said, what it costs.
+"""Usage: how much was spoken for each owner, by day, in talks and outside of them. Not: what was said, what it costs.
 
 Counted in memory where it is made and written by the outbox, so nobody waits. A row holds what one process has counted
 for one owner on one day; it is written again with larger figures, and the rows of a day are added up when somebody
@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from api.store.outbox import Outbox, Write
 from api.store.store import Owned, Store
@@ -39,14 +39,32 @@ class Spent:
         return Spent(*(getattr(self, name) + getattr(other, name) for name in COUNTED))
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was spoken outside of talks."""
+
+    pieces: int = 0
+    """Lines of renders, or texts that were read aloud."""
+    characters: int = 0
+    """Of their text."""
+    audio_ms: int = 0
+
+    def __add__(self, other: Made) -> Made:
+        return Made(*(getattr(self, name) + getattr(other, name) for name in MADE))
+
+
 COUNTED = tuple(one.name for one in fields(Spent))
+MADE = tuple(one.name for one in fields(Made))
+Kind = Literal["render", "speech"]
+"""Of what is made outside of talks: lines of renders; texts that clients of the audio API had read aloud."""
+KINDS: tuple[Kind, ...] = ("render", "speech")
 
 
 @dataclass(slots=True)
 class _Count:
     """Of one owner on one day, since it was begun here."""
 
-    spent: Spent = field(default_factory=Spent)
+    sum: Spent | Made
     row: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
@@ -55,24 +73,33 @@ class Usage:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._counts: OrderedDict[tuple[str, str], _Count] = OrderedDict()
+        self._counts: OrderedDict[tuple[str, str, Kind | None], _Count] = OrderedDict()
 
     def add(self, owner: str, spent: Spent) -> None:
-        """Count it; nothing here waits."""
-        if not any(asdict(spent).values()):
+        """Count what a turn took; nothing here waits."""
+        self._add(owner, None, spent)
+
+    def add_made(self, owner: str, kind: Kind, made: Made) -> None:
+        """Count what was spoken outside of a talk."""
+        self._add(owner, kind, made)
+
+    def _add(self, owner: str, kind: Kind | None, used: Spent | Made) -> None:
+        if not any(asdict(used).values()):
             return
-        day = _day(time.time())
-        count = self._counts.setdefault((owner, day), _Count())
-        self._counts.move_to_end((owner, day))
+        name = (owner, _day(time.time()), kind)
+        count = self._counts.setdefault(name, _Count(type(used)()))
+        self._counts.move_to_end(name)
         while len(self._counts) > MAX_COUNTED:
             self._counts.popitem(last=False)
-        count.spent += spent
-        figures = asdict(count.spent)
+        count.sum = count.sum + used  # type: ignore[operator]
+        figures = asdict(count.sum)
+        table, row = "made" if kind else "usage", {"id": count.row, "day": name[1], **figures}
+        row |= {"kind": kind} if kind else {}
 
         async def run(store: Store) -> None:
-            await Owned(store, owner).put("usage", {"id": count.row, "day": day, **figures}, figures)
+            await Owned(store, owner).put(table, row, figures)
 
-        self._outbox.put(Write(("usage", count.row), "", run))
+        self._outbox.put(Write((table, count.row), "", run))
 
 
 async def by_day(rows: Owned, days: int) -> list[dict[str, Any]]:
@@ -81,11 +108,19 @@ async def by_day(rows: Owned, days: int) -> list[dict[str, Any]]:
     Raises: StoreError.
     """
     now = time.time()
-    wanted = tuple(_day(now - DAY_S * ago) for ago in range(days))
-    found: dict[str, Spent] = {}
-    for row in await rows.all("usage", {"day": wanted}, ("day", "id")):
-        found[row["day"]] = found.get(row["day"], Spent()) + Spent(*(row[name] for name in COUNTED))
-    return [{"day": day, **asdict(found[day])} for day in sorted(found, reverse=True)]
+    wanted = {"day": tuple(_day(now - DAY_S * ago) for ago in range(days))}
+    talked: dict[str, Spent] = {}
+    made: dict[tuple[str, str], Made] = {}
+    for row in await rows.all("usage", wanted, ("day", "id")):
+        talked[row["day"]] = talked.get(row["day"], Spent()) + Spent(*(row[name] for name in COUNTED))
+    for row in await rows.all("made", wanted, ("day", "id")):
+        kind = (row["day"], row["kind"])
+        made[kind] = made.get(kind, Made()) + Made(*(row[name] for name in MADE))
+    return [
+        {"day": day, **asdict(talked.get(day, Spent()))}
+        | {kind: asdict(made.get((day, kind), Made())) for kind in KINDS}
+        for day in sorted({*talked, *(day for day, _ in made)}, reverse=True)
+    ]
 
 
 def _day(at: float) -> str:

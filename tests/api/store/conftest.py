@@ -24,7 +24,8 @@ def supabase() -> Iterator[RealSupabase]:
 
 @pytest.fixture
 def clean_supabase(supabase: RealSupabase) -> RealSupabase:
-    done = supabase.sql("truncate conversations, messages, characters, renders, render_scripts, render_lines, usage")
+    tables = "conversations, messages, characters, renders, render_scripts, render_lines, usage, made"
+    done = supabase.sql(f"truncate {tables}")
     assert done.returncode == 0, done.stderr
     return supabase
 

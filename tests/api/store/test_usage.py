@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from api.store import usage as module
 from api.store.archive import Archive
 from api.store.store import Store
 from api.store.supabase import SupabaseStore
-from api.store.usage import Spent
+from api.store.usage import Made, Spent
 from tests.api.store.real_supabase import SECRET_KEY, RealSupabase, token
 from tests.api.store.test_supabase import ask
 from tests.fakes import UnpluggedStore
@@ -49,6 +50,19 @@ async def test_what_was_made_is_counted_for_its_owner_by_day(archive: Archive, m
     assert await figures(archive, "ann", days=1) == [(1, 11, 900, 0, 0)]
     first, second = await archive.used("ann", 30)
     assert first["day"] > second["day"]
+
+
+async def test_what_is_made_outside_of_talks_is_counted_by_kind(archive: Archive) -> None:
+    archive.usage.add("ann", Spent(1, 10, 100))
+    for kind, made in (("render", Made(1, 5, 50)), ("speech", Made(1, 7, 70)), ("render", Made(1, 1, 10))):
+        archive.usage.add_made("ann", kind, made)  # type: ignore[arg-type]
+    archive.usage.add_made("bob", "speech", Made(1, 3, 30))
+    (ann,), (bob,) = await archive.used("ann", 30), await archive.used("bob", 30)
+    nothing = {"pieces": 0, "characters": 0, "audio_ms": 0}
+    assert ann["turns"] == 1
+    assert ann["render"] == {"pieces": 2, "characters": 6, "audio_ms": 60}
+    assert ann["speech"] == {"pieces": 1, "characters": 7, "audio_ms": 70}
+    assert (bob["turns"], bob["render"], bob["speech"]["pieces"]) == (0, nothing, 1)
 
 
 async def test_two_processes_add_up_and_nothing_is_counted_twice(archive: Archive) -> None:
@@ -88,26 +102,54 @@ async def test_a_user_reads_their_own_usage_and_writes_none(clean_supabase: Real
     archive = Archive(SupabaseStore(clean_supabase.url, SECRET_KEY))
     archive.start()
     archive.usage.add(ann, Spent(1))
+    archive.usage.add_made(ann, "speech", Made(1))
     assert await archive.outbox.settle(5)
     await archive.stop()
-    assert [row["owner"] for row in ask(clean_supabase, token(sub=ann), "GET", "usage").json()] == [ann]
-    assert ask(clean_supabase, token(sub=bob), "GET", "usage").json() == []
+    for table in ("usage", "made"):
+        assert [row["owner"] for row in ask(clean_supabase, token(sub=ann), "GET", table).json()] == [ann]
+        assert ask(clean_supabase, token(sub=bob), "GET", table).json() == []
     assert ask(clean_supabase, token(sub=ann), "PATCH", "usage?turns=eq.1", {"turns": 0}).status_code == 403
+    assert ask(clean_supabase, token(sub=ann), "PATCH", "made?pieces=eq.1", {"pieces": 0}).status_code == 403
+
+
+def today(stack: Stack) -> dict[str, Any]:
+    status, rows = stack.get("/api/usage?days=1")
+    assert status == 200
+    nothing = dict.fromkeys(module.MADE, 0)
+    return rows[0] if rows else {**dict.fromkeys(module.COUNTED, 0), "render": nothing, "speech": nothing}
+
+
+def test_renders_and_texts_that_are_read_aloud_are_counted(stack: Stack) -> None:
+    before = today(stack)
+    text = "It is wide. It is deep."
+    status, body, _ = stack.request(
+        "POST", "/v1/audio/speech", {"model": "tts-1", "voice": "ava", "input": text, "response_format": "pcm"}
+    )
+    assert status == 200
+    order = {"script": "AVA: It is wide.\nBEN: It is deep, and it is dark.", "cast": {"AVA": "ava", "BEN": "ben"}}
+    render = stack.post("/api/renders", order)[1]["id"]
+    done = wait_until(lambda: (now := stack.get(f"/api/renders/{render}")[1])["state"] == "done" and now, "the render")
+    expected = {
+        "speech": {"pieces": 1, "characters": len("It is wide.It is deep."), "audio_ms": len(body) // 48},
+        "render": {"pieces": 2, "characters": 11 + 27, "audio_ms": done["duration_ms"]},
+    }
+
+    def spent() -> dict[str, dict[str, int]]:
+        after = today(stack)
+        return {kind: {name: after[kind][name] - before[kind][name] for name in module.MADE} for kind in expected}
+
+    assert wait_until(lambda: spent() == expected and expected, "the count") == spent()
+    assert today(stack)["turns"] == before["turns"]
 
 
 async def test_a_talk_is_counted_also_when_it_is_deleted(stack: Stack) -> None:
-    def today() -> dict[str, int]:
-        status, rows = stack.get("/api/usage?days=1")
-        assert status == 200
-        return rows[0] if rows else dict.fromkeys(module.COUNTED, 0)
-
-    before = today()
+    before = today(stack)
     async with stack.listen() as client:
         session = (await client.until("session"))["session_id"]
         turn = await client.ask("COUNT It is wide. It is deep.")
         audio_ms = len(client.pcm(turn)) / 48
     assert stack.request("DELETE", f"/api/sessions/{session}")[0] == 204
-    after = wait_until(lambda: (now := today())["prompt_tokens"] > before["prompt_tokens"] and now, "the count")
+    after = wait_until(lambda: (now := today(stack))["prompt_tokens"] > before["prompt_tokens"] and now, "the count")
     spent = {name: after[name] - before[name] for name in module.COUNTED}
     assert spent.pop("audio_ms") == pytest.approx(audio_ms, abs=2)
     text = "It is wide.It is deep."
