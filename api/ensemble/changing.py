@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from api.characters import Cast, Character, find_character
-from api.ensemble.playbill import Playbill, Tuning, new_epoch
+from api.ensemble.playbill import MAX_MEMBERS, Playbill, Tuning, new_epoch
 from api.errors import CastInvalid, CharacterUnknown, StoreUnreachable
 from api.events import SetCast, SetTuning
 
@@ -33,6 +33,15 @@ async def recast(bill: Playbill, cast: Cast, owner: str, wanted: SetCast) -> Pla
     order = wanted.order or bill.order
     answers = bill.answers if wanted.answers is None else wanted.answers
     return replace(bill, order=order, answers=answers).with_members(tuple(members), muted)
+
+
+def chosen(bill: Playbill, character: Character) -> Playbill:
+    """Another chosen one, who joins a group that it is no member of. Raises: CastInvalid."""
+    after = bill.choose(character)
+    if len(after.members) > MAX_MEMBERS:
+        raise CastInvalid(f"There are {MAX_MEMBERS} in this cast already: {character.name} cannot join.")
+    _refuse_twins(after.members)
+    return after
 
 
 def retuned(bill: Playbill, wanted: SetTuning) -> Playbill:

@@ -17,6 +17,7 @@ MAX_MEMBERS = 8
 """As many as a listener can tell apart, and a model be told of."""
 MAX_ANSWERS = 4
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
+AT_REST, PLAIN = ("cast", "tuning"), "{}"
 
 
 def new_epoch() -> str:
@@ -66,9 +67,12 @@ class Playbill:
         return [member for member in self.members if member.id not in self.muted]
 
     def choose(self, character: Character) -> Playbill:
-        """Another chosen one; where nobody else takes part, it takes the place of the one before."""
-        members = self.members if self.is_group else (character,)
-        return replace(self, character=character, members=members, muted=self.muted if self.is_group else frozenset())
+        """Another chosen one, who may speak: where nobody else takes part, in the place of the one before; else as one
+        of the members, a further one if it was none."""
+        members = self.members if self.is_group else ()
+        if all(member.id != character.id for member in members):
+            members = (*members, character)
+        return replace(self, character=character, members=members, muted=self.muted - {character.id})
 
     def with_members(self, members: tuple[Character, ...], muted: frozenset[str]) -> Playbill:
         """Another cast; the chosen one stays if it may speak in it, else it is the first who may."""
@@ -119,6 +123,17 @@ class Playbill:
             "tuning": json.dumps(asdict(self.tuning), ensure_ascii=False),
             "epoch": self.epoch,
         }
+
+    def at_rest(self) -> str:
+        """As it is kept with the conversation, whose row names the chosen one: of `fields` those that outlive a day.
+
+        `PLAIN` where that one is alone and nothing is set.
+        """
+        plain = Playbill(self.character)
+        if (self.told(), self.tuning) == (plain.told(), plain.tuning):
+            return PLAIN
+        fields = self.fields()
+        return json.dumps({name: fields[name] for name in AT_REST})
 
 
 def shown_cast(bill: Playbill) -> dict[str, Any]:

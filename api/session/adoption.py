@@ -70,7 +70,7 @@ async def _find(parts: Parts, archive: Archive, session: Session, epoch: int) ->
     while (await streams.load_turn(session.id, next_turn)).get("said"):
         next_turn += 1
     history = History(await streams.load_history(session.id))
-    keeper = archive.keeper(session.id, session.owner, session.character.id)
+    keeper = archive.keeper(session.id, session.owner, session.character.id, session.playbill.at_rest())
     memory = Memory(streams, session.id, keeper, epoch, history, await streams.load_messages(session.id))
     keeper.catch_up(history.messages)
     found = _Found(memory, next_turn)

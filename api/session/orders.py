@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from api.characters import Character
-from api.ensemble.changing import recast, refreshed, retuned
+from api.ensemble.changing import chosen, recast, refreshed, retuned
 from api.ensemble.playbill import Playbill, new_epoch, shown_cast, shown_settings
 from api.events import AnyClientMessage, Chat, Interrupt, Played, Reset, ServerMessage, SetCast, SetTuning, Start, Stop
 from api.session.neighbours import Answer
@@ -73,7 +73,7 @@ def obey(session: Session, turns: Turns, message: AnyClientMessage | Voiced, pre
             turns.memory.set_heard(message.turn, message.sentence, message.ms)
         case Start():
             if prepared.called:
-                _show(session, turns, session.playbill.choose(prepared.called))
+                _show(session, turns, chosen(session.playbill, prepared.called))
             session.is_listening = True
             session.emit(session.at_rest())
         case SetCast():
@@ -89,7 +89,7 @@ def obey(session: Session, turns: Turns, message: AnyClientMessage | Voiced, pre
 def _show(session: Session, turns: Turns, bill: Playbill) -> None:
     """From now on this is the playbill; listeners are told what of it they can see."""
     before, session.playbill = session.playbill, bill
-    turns.memory.keeper.character = bill.character.id
+    turns.memory.keeper.recast(bill.character.id, bill.at_rest())
     told: list[ServerMessage] = []
     if bill.told() != before.told():
         told.append(bill.told())

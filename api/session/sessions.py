@@ -102,7 +102,7 @@ class Sessions:
         self._parts.admission.admit_session()
         session_id = secrets.token_urlsafe(16)
         session = Session(self._parts, self._holdings, session_id, owner, playbill=Playbill(character))
-        keeper = self._archive.keeper(session_id, owner, session.character.id)
+        keeper = self._archive.keeper(session_id, owner, session.character.id, session.playbill.at_rest())
         memory = Memory(self._parts.streams, session_id, keeper, epoch=1)
         session.hold(Turns(self._parts, session, memory, 0, session.at_rest), epoch=1)
         # Held before the first await: those who come at the same moment are counted too.

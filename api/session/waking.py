@@ -18,7 +18,7 @@ async def wake(streams: Streams, archive: Archive, session: str, owner: str) -> 
     kept = await archive.find(session, owner)
     if kept is None:
         raise SessionUnknown
-    fields = {"owner": owner, "next_turn": str(kept.turns), "character": kept.character}
+    fields = {"owner": owner, "next_turn": str(kept.turns), "character": kept.character, **kept.playbill}
     # Numbers of events never come back: a listener of yesterday names one of its own. Seconds grow faster than talk.
     event = int(time.time())
     first = Status(status="idle").to_json(session, f"{event}-0")

@@ -32,6 +32,8 @@ FOUND = 1000
 """Messages that a search looks at the conversations of."""
 USER, REPLY = 0, 1
 """Places of messages in their turn; further speakers of the reply have the places behind."""
+NO_PLAYBILL = "{}"
+"""Of a conversation with one character, in which nothing is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Kept:
     id: str
     character: str
     turns: int
+    playbill: dict[str, str]
+    """Who takes part and how it is set, as the session's fields have it; empty where that was never said."""
     messages: list[Said]
     """What a language model is told of it, oldest first: the newest only."""
 
@@ -64,9 +68,10 @@ class Archive:
         await self.outbox.stop()
         await self.store.close()
 
-    def keeper(self, conversation: str, owner: str, character: str) -> Keeper:
+    def keeper(self, conversation: str, owner: str, character: str, playbill: str = NO_PLAYBILL) -> Keeper:
         """Keeps one conversation."""
-        self._keepers[conversation] = keeper = Keeper(self.outbox, self.usage, conversation, owner, character)
+        keeper = Keeper(self.outbox, self.usage, conversation, owner, character, playbill)
+        self._keepers[conversation] = keeper
         return keeper
 
     async def conversations(self, owner: str, search: str = "") -> list[Row]:
@@ -89,9 +94,10 @@ class Archive:
             if row is None:
                 return None
             newest = await rows.some("messages", {"conversation_id": conversation}, ("-turn", "-place"), HISTORY_MAXLEN)
+            bill = await rows.one("playbills", conversation)
         turns = max([row["turns"], *(message["turn"] + 1 for message in newest)])
         said = [_said(message) for message in reversed(newest) if message["heard"].strip()]
-        return Kept(conversation, row["character"], turns, said)
+        return Kept(conversation, row["character"], turns, json.loads(bill["playbill"]) if bill else {}, said)
 
     async def show(self, conversation: str, owner: str) -> tuple[Row, list[Row]]:
         """A conversation and all that was said in it, oldest first."""
@@ -140,9 +146,15 @@ class Archive:
 class Keeper:
     """Keeps one conversation. Nothing here waits."""
 
-    def __init__(self, outbox: Outbox, usage: Usage, conversation: str, owner: str, character: str) -> None:
-        self.character = character
+    def __init__(
+        self, outbox: Outbox, usage: Usage, conversation: str, owner: str, character: str, playbill: str
+    ) -> None:
+        self._character = character
         """Id of who speaks in it unless somebody else is asked for."""
+        self._playbill = playbill
+        self._is_recast = False
+        """Somebody has changed the playbill here: what is kept of it is not it any more."""
+        self._has_kept_playbill = playbill == NO_PLAYBILL
         self.on_behind: Callable[[bool], None] = lambda is_behind: None
         """Called when what is said is not kept for the moment, and when it is again."""
         self._outbox = outbox
@@ -152,12 +164,23 @@ class Keeper:
         self._title = ""
         self._began_at = 0
 
+    def recast(self, character: str, playbill: str) -> None:
+        """Who takes part, or how it is set, is another from now on."""
+        self._character = character
+        if playbill == self._playbill:
+            return
+        self._playbill, self._is_recast, self._has_kept_playbill = playbill, True, False
+        if self._began_at:
+            self._put_playbill()
+
     def said(self, said: Said) -> None:
         """The person has said something."""
         now = _now()
         self._begin(said.text, now)
         self._put_conversation(said.turn + 1, now)
         self._put_message(self._row(said, USER, now))
+        if not self._has_kept_playbill:
+            self._put_playbill()
 
     def replied(self, turn: int, stretch: int, character: str, text: str, heard: str, spoken: Iterable[Spoken]) -> None:
         """One speaker's stretch of a reply is complete, or was cut to what was heard of it."""
@@ -198,10 +221,12 @@ class Keeper:
                     await mine.add("messages", row)
 
         self._write(("catch_up", self._id), run, sum(len(row["text"]) for row in rows))
+        if not self._has_kept_playbill:
+            self._put_playbill()
 
     def forget(self) -> None:
         """Nothing was said."""
-        self._title, self._began_at = "", 0
+        self._title, self._began_at, self._has_kept_playbill = "", 0, self._playbill == NO_PLAYBILL
 
         async def run(store: Store) -> None:
             await Owned(store, self._owner).remove("conversations", {"id": self._id})
@@ -214,14 +239,21 @@ class Keeper:
         self._title = self._title or " ".join(text.split())[:TITLE_CHARS]
 
     def _put_conversation(self, turns: int, now: int) -> None:
-        changes = {"character": self.character, "turns": turns, "updated_at": now}
+        changes = {"character": self._character, "turns": turns, "updated_at": now}
         self._put("conversations", self._conversation(turns, now), changes)
+
+    def _put_playbill(self) -> None:
+        """Behind the conversation that it belongs to. What nobody has changed here takes the place of nothing: it may
+        be without somebody who could not be found just now."""
+        self._has_kept_playbill = True
+        changes = {"playbill": self._playbill} if self._is_recast else {}
+        self._put("playbills", {"id": self._id, "playbill": self._playbill}, changes)
 
     def _conversation(self, turns: int, now: int) -> Row:
         return {
             "id": self._id,
             "title": self._title,
-            "character": self.character,
+            "character": self._character,
             "turns": turns,
             "created_at": self._began_at or now,
             "updated_at": now,

@@ -29,6 +29,20 @@ async def test_what_is_said_is_answered(hearing: Stack) -> None:
         assert client.chunks(said["turn"])
 
 
+async def test_who_is_asked_to_begin_joins_the_group(hearing: Stack) -> None:
+    async with hearing.listen() as client:
+        await client.send(type="cast", characters=["ava", "ben"], order="chosen")
+        await client.until("cast")
+        await client.send(type="start", character="Cleo")
+        joined = await client.until("cast")
+        assert [member["name"] for member in joined["members"]] == ["Ava", "Ben", "Cleo"]
+        await client.have("status", status="listening")
+        await client.ask("SAY Good morning.")
+        assert client.messages("turn", state="started")[-1]["character"] == "Cleo"
+        await client.send(type="start", character="nobody")
+        await client.until("error", code="character_unknown")
+
+
 async def start(client: Client, speed: float = 1.0, **fields: Any) -> Microphone:
     await client.send(type="start", **fields)
     await client.until("status", status="listening")

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.characters import CAST
+from api.ensemble.changing import chosen
 from api.ensemble.dialogue import Dialogue
 from api.ensemble.order import first_speaker, mentioned, next_speaker
-from api.ensemble.playbill import MAX_ANSWERS, Order, Playbill, Tuning
+from api.ensemble.playbill import MAX_ANSWERS, MAX_MEMBERS, Order, Playbill, Tuning
 from api.ensemble.stretch import Stretch
+from api.errors import CastInvalid
 from api.history import History, Said
 from contract.voice import Voice
 
@@ -63,6 +65,17 @@ def test_of_the_chosen_nobody_is_answered() -> None:
     bill = replace(FOUR, order="chosen", character=CLEO, answers=4)
     assert first_speaker(bill, "Ben?", talk("Ben")) is CLEO
     assert next_speaker(bill, "Ben?", ["Cleo"]) is None
+
+
+def test_who_is_chosen_joins_a_group_and_takes_the_place_of_one_alone() -> None:
+    bill = replace(FOUR.with_members((AVA, BEN), frozenset({"ben"})), order="chosen")
+    assert chosen(bill, CLEO).members == (AVA, BEN, CLEO)
+    assert chosen(bill, BEN).speakers == [AVA, BEN]
+    assert chosen(Playbill(AVA), BEN).members == (BEN,)
+    full = FOUR.with_members(tuple(replace(AVA, id=str(n), name=str(n)) for n in range(MAX_MEMBERS)), frozenset())
+    for group, stranger in ((full, CLEO), (bill, replace(CLEO, name="ava"))):
+        with pytest.raises(CastInvalid):
+            chosen(group, stranger)
 
 
 def test_a_name_is_a_word_of_its_own_and_the_longer_one_counts() -> None:

@@ -79,6 +79,32 @@ async def test_a_talk_of_yesterday_goes_on_where_it_was(own: Stack, model: FakeM
     assert [m["turn"] for m in own.get(f"/api/sessions/{session}")[1]["messages"]] == [0, 0, 1, 1]
 
 
+async def test_a_talk_of_yesterday_has_its_whole_cast_and_its_settings(own: Stack) -> None:
+    async with own.listen() as client:
+        session = (await client.until("session"))["session_id"]
+        await client.send(type="cast", characters=["ava", "ben"], order="list", answers=1)
+        await client.until("cast")
+        await client.ask("SAY Good morning.")
+        # After something was said, and without anything said after it.
+        await client.send(type="cast", characters=["cleo", "ava", "ben"], muted=["ben"])
+        await client.until("cast")
+        await client.send(type="settings", speed=1.5)
+        await client.until("settings")
+    before = own.get(f"/api/sessions/{session}")[1]
+    assert [one["name"] for one in before["cast"]["members"]] == ["Cleo", "Ava", "Ben"]
+    await asyncio.to_thread(forget_everything, own)
+    after = own.get(f"/api/sessions/{session}")[1]
+    assert (after["cast"], after["settings"]) == (before["cast"], before["settings"])
+    async with own.listen(session) as client:
+        told = await client.until("session")
+        assert (told["cast"], told["settings"]) == (before["cast"], before["settings"])
+        await client.ask("SAY And a good evening.")
+        # Who speaks next is as it would have been: behind the one who spoke last, and not the muted one.
+        assert client.messages("turn", state="started")[-1]["character"] == "Cleo"
+    await asyncio.to_thread(forget_everything, own)
+    assert own.get(f"/api/sessions/{session}")[1]["cast"] == before["cast"], "and the day after"
+
+
 def test_several_who_come_back_at_once_find_one_talk(own: Stack) -> None:
     session = talk(own, "SAY Hello there.")
     forget_everything(own)
@@ -156,7 +182,7 @@ def test_a_deleted_talk_is_gone_everywhere(own: Stack) -> None:
     session = talk(own, "SAY Unforgettable nonsense.")
     assert own.request("DELETE", f"/api/sessions/{session}")[0] == 204
     assert own.get(f"/api/sessions/{session}")[0] == 404
-    for table in ("conversations", "messages"):
+    for table in ("conversations", "messages", "playbills"):
         assert session not in str(rows(own, table))
     with Redis.from_url(own.redis_url) as redis:
         assert {key.decode().rsplit(":")[-1] for key in redis.scan_iter(f"*{session}*")} <= {"holders"}
