@@ -304,7 +304,10 @@ def _hosts(settings: Settings) -> list[str]:
 
 def _settings_or_exit() -> Settings:
     try:
-        return read_settings()
+        settings = read_settings()
+        if settings.llm and not settings.llm_base_url:
+            raise SettingsError("CUELINE_LLM=local: `cueline up` serves it; else CUELINE_LLM_BASE_URL says who does")
+        return settings
     except SettingsError as error:
         sys.stderr.write(f"cueline: {error}\n")
         sys.exit(2)

@@ -17,6 +17,8 @@ from contract import variables
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 OPENAI_URL = "https://api.openai.com/v1"
+LOCAL_MODEL = "smollm2"
+"""What our own model answers to; workers/llm serves it."""
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -39,6 +41,7 @@ class Settings(BaseSettings):
     supabase_url: str = Field("", validation_alias="SUPABASE_URL")
     supabase_key: str = Field("", repr=False, validation_alias="SUPABASE_KEY")
     lexicon: str = ""
+    llm: Literal["", "local"] = ""
     llm_base_url: str = ""
     llm_api_key: str = Field("", repr=False)
     llm_model: str = ""
@@ -154,7 +157,14 @@ class Llm:
 
 
 def choose_llm(settings: Settings) -> Llm:
-    """CUELINE_LLM_*, then OPENROUTER_API_KEY, then OPENAI_API_KEY, then the demo character."""
+    """CUELINE_LLM, CUELINE_LLM_*, then OPENROUTER_API_KEY, then OPENAI_API_KEY, then the demo character."""
+    if settings.llm:
+        return Llm(
+            base_url=settings.llm_base_url,
+            api_key=settings.llm_api_key or "none",
+            model=LOCAL_MODEL,
+            source="CUELINE_LLM",
+        )
     if settings.llm_base_url or settings.llm_api_key:
         return Llm(
             base_url=settings.llm_base_url or OPENAI_URL,
@@ -173,6 +183,8 @@ def choose_llm(settings: Settings) -> Llm:
 
 def choosable_models(llm: Llm, settings: Settings) -> list[str] | None:
     """Which models a session may ask for; None: any, for they cost whoever runs the server."""
+    if settings.llm:
+        return [llm.model]
     if "*" in settings.llm_models or not (settings.llm_models or settings.api_keys):
         return None
     return [llm.model, *(name for name in settings.llm_models if name != llm.model)]

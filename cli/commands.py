@@ -70,6 +70,11 @@ def recognizer(name: str, log_level: str = "warning") -> tuple[str, ...]:
     )
 
 
+def local_model(place: str) -> tuple[str, ...]:
+    """Our own language model, at HOST:PORT or on a socket that listens already: who asks before it is loaded waits."""
+    return ("workers.llm.server", place)
+
+
 def flower(address: str, port: int, log_level: str = "error") -> tuple[str, ...]:
     """Flower, which watches the queue. It reads the broker and loads no engine."""
     return (

@@ -25,7 +25,7 @@ from cli.log import safe
 from cli.running import Run, ask_ready, read_run
 from cli.settings import UpSettings, find_data_dir, read_up_settings
 from cli.voices import table
-from cli.weights.choice import Choice, choose_engine
+from cli.weights.choice import Choice, choose_engine, local_model_problem
 
 State = Literal["ok", "missing", "optional"]
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -183,7 +183,12 @@ def check_turn_model() -> Finding:
 
 def check_llm() -> Finding:
     """Which language model would answer. Its key stays where it is."""
-    llm = choose_llm(read_settings())
+    settings = read_settings()
+    llm = choose_llm(settings)
+    if llm.source == "CUELINE_LLM" and not llm.base_url:
+        if problem := local_model_problem(os.environ, find_data_dir(os.environ)):
+            return Finding("llm", "missing", f"local: {problem}", "unset CUELINE_LLM, and the demo character answers")
+        return Finding("llm", "ok", f"{llm.model}, which `cueline up` starts on this machine (CUELINE_LLM)")
     if llm.source == "demo":
         mend = "set CUELINE_LLM_BASE_URL and CUELINE_LLM_MODEL, or OPENROUTER_API_KEY, or OPENAI_API_KEY"
         return Finding("llm", "optional", "none is set: the demo character answers, and says so", mend)

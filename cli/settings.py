@@ -32,6 +32,8 @@ class UpSettings:
     workers: int
     listens: bool
     """Whether a recognition worker runs beside the speech workers."""
+    runs_model: bool
+    """Whether our own language model runs here."""
     api_processes: int
     flower_port: int
     """0: no Flower."""
@@ -85,6 +87,7 @@ def read_up_settings() -> UpSettings:
         data_dir=find_data_dir(env),
         workers=int(env.get("CUELINE_WORKERS") or 2),
         listens=bool(api.stt_engine),
+        runs_model=api.llm == "local" and not api.llm_base_url,
         api_processes=int(env.get("CUELINE_API_PROCESSES") or 1),
         flower_port=int(env.get("CUELINE_FLOWER_PORT") or FLOWER_PORT),
         flower_port_chosen="CUELINE_FLOWER_PORT" in env,

@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 from cli import commands, redis_server
 from cli.commands import PROJECT_DIR, Command
 from cli.log import OURSELVES, Log
-from cli.ports import PortTaken, claim_ports
+from cli.ports import PortTaken, claim_ports, listen
 from cli.restart import Restarts
 from cli.running import Run, ask_ready, remove_run, write_run
 from cli.settings import UpSettings
 from cli.supervision.child import Failure
 from cli.supervision.supervisor import Supervisor
-from cli.weights.choice import choose_engine
+from cli.weights.choice import Choice, choose_engine, local_model_problem
 
 READY_WITHIN_S = 60.0
 REDIS_WITHIN_S = 10.0
@@ -75,6 +75,11 @@ def api_names(settings: UpSettings) -> list[str]:
     return [f"api{number}" for number in range(1, count + 1)] if count > 1 else ["api"]
 
 
+def local_model(descriptor: int) -> Command:
+    """Our own language model, on the socket `descriptor`."""
+    return Command("model", commands.here(commands.local_model(str(descriptor))), descriptors=(descriptor,))
+
+
 def run_up(settings: UpSettings, ready_within_s: float = READY_WITHIN_S, make_plan: MakePlan = make_plan) -> int:
     """Start all, wait for Ctrl-C or SIGTERM, end all. The exit code is 0 unless something failed."""
     log = Log()
@@ -103,6 +108,7 @@ class Up:
         self._make_plan = make_plan
         self._stop = asyncio.Event()
         self._restarts: Restarts | None = None
+        self._model_listener: socket.socket | None = None
         self._reason = "Redis does not answer"
         """Why it is not ready yet."""
 
@@ -117,7 +123,14 @@ class Up:
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), ROOT_IS_FINE))),
         }
-        supervisor = Supervisor(self._log, {**os.environ, **own}, PROJECT_DIR)
+        with contextlib.ExitStack() as held:
+            if self._settings.runs_model:
+                self._model_listener = held.enter_context(listen("127.0.0.1", 0))
+                own["CUELINE_LLM_BASE_URL"] = f"http://127.0.0.1:{self._model_listener.getsockname()[1]}/v1"
+            return await self._run({**os.environ, **own}, choice)
+
+    async def _run(self, env: dict[str, str], choice: Choice) -> int:
+        supervisor = Supervisor(self._log, env, PROJECT_DIR)
         self._listen_to_signals(supervisor)
         if self._settings.workers:
             self._log.say(OURSELVES, f"voices: {choice.engine} ({choice.why})")
@@ -147,11 +160,15 @@ class Up:
     async def _start_and_watch(self, supervisor: Supervisor) -> None:
         """Bring all up and wait. It ends by raising Failure or CannotStart, or by being cancelled."""
         settings = self._settings
+        if self._model_listener and (problem := local_model_problem(supervisor.env, settings.data_dir)):
+            raise CannotStart(f"CUELINE_LLM=local: {problem}")
         url = await self._have_redis(supervisor)
         supervisor.env["CUELINE_REDIS_URL"] = url
         plan = await asyncio.to_thread(self._make_plan, settings, supervisor.env, self._listener.fileno())
         apis = [supervisor.start(command) for command in plan.apis]
         workers = [supervisor.start(command) for command in plan.workers]
+        if self._model_listener:
+            supervisor.start(local_model(self._model_listener.fileno()))
         optional = [supervisor.start(command, optional=True) for command in plan.optional]
         hearing = [child for child in optional if child.command.name == HEARING]
         await _unless_failed(supervisor, self._wait_until_ready(), self._ready_within_s, lambda: self._reason)

@@ -41,6 +41,8 @@ VARIABLES = {
     "CUELINE_WHISPER_MODEL": "name or directory of a Whisper model",
     "CUELINE_WHISPER_DEVICE": "where Whisper runs: auto, cpu or cuda",
     "CUELINE_WHISPER_COMPUTE_TYPE": "how Whisper calculates, say int8 or float16",
+    "CUELINE_LLM": "local: SmolLM2 on this machine answers; unset: whoever the variables below name",
+    "CUELINE_SMOLLM2": "folder of that model",
     "CUELINE_LLM_BASE_URL": "any OpenAI-compatible server",
     "CUELINE_LLM_API_KEY": "its key",
     "CUELINE_LLM_MODEL": "the model to ask for",

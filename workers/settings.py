@@ -29,6 +29,7 @@ class WorkerSettings(BaseSettings):
     kokoro_model: str = ""
     kokoro_voices: str = ""
     cache_mb: int = Field(512, ge=0)
+    smollm2: str = ""
     stt_engine: str = "whisper"
     stt_base_url: str = ""
     stt_api_key: str = Field("", repr=False)

@@ -39,6 +39,14 @@ def choose_engine(env: Mapping[str, str], data_dir: Path) -> Choice:
     return Choice(PLAIN, "; ".join(lacks) or "nothing better is here: cueline get kokoro")
 
 
+def local_model_problem(env: Mapping[str, str], data_dir: Path) -> str:
+    """What our own language model lacks, and how to mend it; nothing where it could answer."""
+    if absent := [package for package in ("torch", "transformers") if find_spec(package) is None]:
+        return f"{' and '.join(absent)} is not installed: CUELINE_LLM=local make run installs it"
+    folder = Path(env.get("CUELINE_SMOLLM2") or data_dir / "smollm2").expanduser()
+    return "" if (folder / "config.json").is_file() else f"there is no model in {folder}: cueline get smollm2"
+
+
 def _has_kokoro(env: Mapping[str, str], data_dir: Path) -> bool:
     folder = data_dir / "kokoro"
     model = Path(env.get("CUELINE_KOKORO_MODEL") or folder / "kokoro-v1.0.onnx").expanduser()

@@ -47,6 +47,7 @@ def _files(base: str, *files: tuple[str, int, str]) -> tuple[File, ...]:
 _KOKORO = "https://github.com/thewh1teagle/kokoro-onnx/releases/download/model-files-v1.0"
 _PIPER = "https://huggingface.co/rhasspy/piper-voices/resolve/main/en"
 _WHISPER = "https://huggingface.co/Systran/faster-whisper-small/resolve/536b0662742c02347bc0e980a01041f333bce120"
+_SMOLLM2 = "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct/resolve/12fd25f77366fa6b3b4b768ec3050bf629380bac"
 _WITH_PIPER = "CUELINE_TTS_ENGINE=piper make run"
 
 TABLE = {
@@ -106,6 +107,22 @@ TABLE = {
                         "c0f0d124e5895c00e7c03b35dcc8287f319a6998a365b182deb5c8e752ee8c1e",
                     ),
                 ),
+            ),
+        ),
+        Weights(
+            "smollm2",
+            "smollm2",
+            "a small language model that answers in English, on any processor",
+            "Apache-2.0",
+            "CUELINE_LLM=local make run",
+            _files(
+                _SMOLLM2,
+                ("model.safetensors", 269_060_552, "5af571cbf074e6d21a03528d2330792e532ca608f24ac70a143f6b369968ab8c"),
+                ("config.json", 861, "8eb740e8bbe4cff95ea7b4588d17a2432deb16e8075bc5828ff7ba9be94d982a"),
+                ("generation_config.json", 132, "87b916edaaab66b3899b9d0dd0752727dff6666686da0504d89ae0a6e055a013"),
+                ("tokenizer.json", 2_104_556, "9ca9acddb6525a194ec8ac7a87f24fbba7232a9a15ffa1af0c1224fcd888e47c"),
+                ("tokenizer_config.json", 3_764, "4ec77d44f62efeb38d7e044a1db318f6a939438425312dfa333b8382dbad98df"),
+                ("special_tokens_map.json", 655, "2b7379f3ae813529281a5c602bc5a11c1d4e0a99107aaa597fe936c1e813ca52"),
             ),
         ),
         Weights(

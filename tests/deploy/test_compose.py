@@ -32,6 +32,7 @@ ONLY_UP = {
         ("worker-cpu", commands.worker("speech1")),
         ("worker-gpu", commands.worker("speech1", "threads")),
         ("hearing", commands.recognizer("hear1")),
+        ("model", commands.local_model("0.0.0.0:8008")),
         ("flower", commands.flower("0.0.0.0", 5555)),
     ],
 )

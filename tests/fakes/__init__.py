@@ -9,6 +9,7 @@ from tests.fakes.engines import (
     counter_pcm,
     rendering_pcm,
 )
+from tests.fakes.language_model import EndlessModel
 from tests.fakes.listening import BrokenRecognizer, HangingRecognizer, KeptLine, ScriptedRecognition, ScriptedRecording
 from tests.fakes.local_server import LocalServer
 from tests.fakes.minimax import FakeMiniMax
@@ -21,6 +22,7 @@ from tests.fakes.supabase import FakeSignIn, FakeStorageServer
 __all__ = [
     "BrokenRecognizer",
     "CounterEngine",
+    "EndlessModel",
     "FakeAzure",
     "FakeMiniMax",
     "FakeModelServer",
