@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.access.access import Access
 from api.admission import Admission
 from api.casting.characters import Characters
+from api.casting.clips import Clips
 from api.demo import DemoModel
 from api.drain import when_asked_to_end
 from api.errors import ConversationError, MessageInvalid, RouteUnknown, ScriptInvalid, StoreUnreachable
@@ -148,16 +149,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     admission = Admission(streams, settings.max_listeners)
     store, shelf = open_store(settings), open_shelf(settings)
     archive, cast = Archive(store), Characters(store)
-    parts = Parts(streams, inbox, dispatcher, model, admission, cast, open_lexicon(settings.lexicon))
+    clips = Clips(store, shelf, streams)
+    parts = Parts(streams, inbox, dispatcher, model, admission, cast, open_lexicon(settings.lexicon), clips.provide)
     held = Sessions(parts, neighbours, settings, archive)
     readings, offers = Readings(parts, archive.usage), Offers(streams)
     hearing = Hearing(settings, Recognition(streams, inbox, dispatcher.envelopes))
     access = Access(settings, streams)
     files = Files(hearing)
     library = Library(store, find_data_dir(os.environ) / "renders")
-    making = Renders(library, streams, inbox, dispatcher, archive.usage)
+    making = Renders(library, streams, inbox, dispatcher, archive.usage, clips.provide)
     products = Products(library)
-    desk = Desk(library, making, products, Kept(products, shelf), cast, streams)
+    desk = Desk(library, making, products, Kept(products, shelf), cast, streams, clips)
     house = House(
         settings,
         llm,
@@ -175,6 +177,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         offers,
         desk,
         shelf,
+        clips,
     )
     archive.start()
     access.start()

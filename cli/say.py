@@ -76,6 +76,7 @@ class _Stage:
     def __init__(self, playbill: Playbill) -> None:
         self.playbill = playbill
         self.id = f"say-{secrets.token_hex(8)}"
+        self.owner = ""
         self.problems: list[str] = []
         self._pcm: list[bytes] = []
 

@@ -22,6 +22,12 @@ SHARES_MAX = 32
 """Links of one session that work at once."""
 RECORDING_LIFETIME_S = 120
 """What somebody said, and what was heard in it, after the last look at it."""
+CLIP_LIFETIME_S = 3600
+"""A recording that is spoken like, after the last job that named it; the Shelf has it."""
+ANCHOR_LIFETIME_S = 30 * 24 * 3600
+"""What an engine has made of a recording or a description, after it was last used."""
+CASTING_LIFETIME_S = 30
+"""How long a worker that makes one is waited for by others; then it is taken for dead."""
 
 EVENTS_MAXLEN = 20_000
 EVENTS_BYTES = 4 * 1024 * 1024
@@ -53,6 +59,9 @@ MAX_BYTES = {
     "workers": 65_536,
     "recording": 1_048_576,
     "transcript": 2 * 1024 * 1024,
+    "clip": 2 * 1024 * 1024,
+    "anchor": 262_144,
+    "casting": 1024,
     "recognizer": 65_536,
     "recognizers": 65_536,
     "ticket": 1024,
@@ -62,8 +71,9 @@ MAX_BYTES = {
 """Bytes of one key of each kind, as Redis counts them, at the very worst.
 
 A sentence: `chunk.MAX_PARTS` frames. Events: their bound, and what may come between two looks. A history: its
-characters at four bytes each. A recording: half a minute of 16 kHz, and Redis' room to grow. A turn: a message, and
-twice a reply of 20 000 characters. An inbox: `INBOX_MAXLEN` first chunks of 40 ms, while its api does not read.
+characters at four bytes each. A recording: half a minute of 16 kHz, and Redis' room to grow. A clip: half a minute of
+24 kHz and its words. An anchor: half a minute of codes, for ten engines. A turn: a message, and twice a reply of
+20 000 characters. An inbox: `INBOX_MAXLEN` first chunks of 40 ms, while its api does not read.
 """
 
 PREFIX = "cueline"
@@ -145,6 +155,21 @@ def recording(name: str) -> str:
 def transcript(name: str) -> str:
     """Stream: what was heard in a recording. Entry id = `<revision>-1` for the claim, `<revision>-2` for the rest."""
     return f"{PREFIX}:{{{name}}}:transcript"
+
+
+def clip(clip: str) -> str:
+    """Hash: a recording that may be spoken like, `pcm` as s16le mono at 24 kHz, and `text`, the words in it."""
+    return f"{PREFIX}:{{{clip}}}:clip"
+
+
+def anchor(name: str) -> str:
+    """Hash: what engines have made of a clip, or of a voice that is described, for all workers; engine → JSON."""
+    return f"{PREFIX}:{{{name}}}:anchor"
+
+
+def casting(name: str) -> str:
+    """String with a short lifetime: who is making an anchor just now."""
+    return f"{PREFIX}:{{{name}}}:casting"
 
 
 def ticket(digest: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+CLIP_ID = re.compile(r"voice_[0-9a-f]{32}")
+"""How a recording is called that somebody has uploaded to be spoken like: nobody can guess one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +15,8 @@ class Voice:
     """What an engine needs to know of a speaker. Equal voices sound equal."""
 
     name: str = "default"
-    """The engine's own name for the voice; "default" lets the engine choose."""
+    """The engine's own name for the voice; "default" lets the engine choose. The id of a clip may stand here wherever a
+    voice is asked for by name, and is then its `anchor`."""
     engine: str = ""
     """Registry name of the engine that speaks it; the worker's others stand in. Several with commas between are a chain
     of its own. Empty: the worker's."""
@@ -29,6 +34,9 @@ class Voice:
     """Identifier of a reference recording, for engines that clone."""
 
     def __post_init__(self) -> None:
+        if CLIP_ID.fullmatch(self.name):
+            object.__setattr__(self, "anchor", self.name)
+            object.__setattr__(self, "name", "default")
         if not 0.25 <= self.rate <= 4:
             raise ValueError(f"rate must lie between 0.25 and 4, not {self.rate}")
         if not 0.5 <= self.pitch <= 2:

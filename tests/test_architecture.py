@@ -24,6 +24,7 @@ DOORS = {
     "kombu": {"api/turn/dispatch.py", "workers/broker_guard.py"},
     "redis": {
         "api/streams/",
+        "workers/anchorage.py",
         "workers/streams.py",
         "workers/stt/transcript_log.py",
         "cli/redis_server.py",
@@ -48,7 +49,7 @@ DOORS = {
     "kokoro_onnx": {"workers/tts/kokoro.py"},
     "phonemizer": {"workers/tts/kokoro.py"},
     "soxr": {"workers/pcm.py"},
-    "av": {"api/encoding/encoder.py", "api/render/sound/loudness.py"},
+    "av": {"api/casting/clip_file.py", "api/encoding/encoder.py", "api/render/sound/loudness.py"},
     "sentencex": {"api/turn/abbreviations.py"},
 }
 """Who may import what is heavy; everybody else asks them."""

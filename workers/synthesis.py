@@ -12,7 +12,7 @@ from contract.errors import EngineFailed, LogLost, QueueUnreachable, SpeechCance
 from contract.job import SpeechJob
 from workers.cache import NO_CACHE, Cache, Entry
 from workers.pcm import grid, seamed
-from workers.tts.engine import Engine
+from workers.tts.engine import CLONING, Engine, cloning
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,8 @@ def _parts(job: SpeechJob, engine: Engine, entry: Entry) -> Iterator[tuple[int, 
     wanted = {name.strip() for name in job.voice.engine.split(",") if name.strip()}
     if wanted and wanted.isdisjoint(engine.name.split(",")):
         raise VoiceUnknown(f"This worker speaks with {engine.name}, not with {job.voice.engine}.")
+    if job.voice.anchor and not cloning(engine):
+        raise VoiceUnknown(f"{engine.name} cannot speak like a recording; {' and '.join(CLONING)} can.")
     blocks = entry.blocks(lambda: engine.speak(job.text, job.voice, job.seed()))
     if job.seam is not None:
         with closing(grid(seamed(blocks, job.seam), job.from_part)) as parts:  # type: ignore[type-var]

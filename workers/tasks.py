@@ -20,7 +20,7 @@ from workers.settings import settings
 from workers.streams import SentenceLog, SignOfLife, connect, count_waiting
 from workers.synthesis import speak
 from workers.tts.chain import Chain
-from workers.tts.engine import Engine
+from workers.tts.engine import Engine, cloning
 from workers.tts.registry import make_engine
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,13 @@ def announcement() -> dict[str, Any]:
     loaded = engine()
     voices = [voice.to_dict() for voice in loaded.voices()]
     health = loaded.health() if isinstance(loaded, Chain) else [{"engine": loaded.name, "state": "ok"}]
-    return {"engine": loaded.name, "repeatable": loaded.repeatable, "voices": voices, "engines": health}
+    return {
+        "engine": loaded.name,
+        "repeatable": loaded.repeatable,
+        "voices": voices,
+        "engines": health,
+        "cloning": cloning(loaded),
+    }
 
 
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator]

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 
+from api.casting.clips import Provide, no_clips
 from api.ending import end_tasks
 from api.inbox import Inbox
 from api.streams import Streams, StreamsError
@@ -30,7 +32,11 @@ SHOWN_AS = "Preview"
 class Audition:
     """The sound of one sentence, while it is being made."""
 
-    def __init__(self, streams: Streams, inbox: Inbox, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, owner: str, streams: Streams, inbox: Inbox, dispatcher: Dispatcher, provide: Provide = no_clips
+    ) -> None:
+        self._owner = owner
+        self._provide = provide
         self._streams = streams
         self._dispatcher = dispatcher
         self._stage = f"audition-{secrets.token_urlsafe(12)}"
@@ -47,7 +53,10 @@ class Audition:
         job = SpeechJob(self._stage, 0, 0, 1, words, voice, SHOWN_AS, self._dispatcher.inbox_key)
         feed = self._relay.follow(0, Timing(), lambda: None)
         opening = self._dispatcher.open(self._relay.key(0))
-        speaking = asyncio.create_task(self._dispatcher.speak(job, feed, opening, lambda: self._relay.next_part(0)))
+        prepare = partial(self._provide, self._owner, voice)
+        speaking = asyncio.create_task(
+            self._dispatcher.speak(job, feed, opening, lambda: self._relay.next_part(0), prepare)
+        )
         try:
             async for chunk in self._until_over(speaking):
                 if chunk.pcm:

@@ -86,7 +86,7 @@ class Playbill:
         """How a character sounds here, as it is set now."""
         voice, tuning = character.voice, self.tuning
         if tuning.voice and character.id == self.character.id:
-            voice = replace(voice, name=tuning.voice)
+            voice = replace(voice, name=tuning.voice, anchor="")
         return replace(voice, rate=min(4.0, max(0.25, voice.rate * tuning.speed)))
 
     def context_of(self, character: Character) -> str:

@@ -1,47 +1,24 @@
 """`python -m api.listening.decode MAX_S` makes any sound file on stdin s16le mono 16 kHz on stdout. Not: transcription.
 
-A process of its own, because what decodes files of strangers has had holes and will have more: it may take little
-memory, little time and no file, and what a file says of itself is looked at before any of it is decoded.
+What a file says of itself is looked at before any of it is decoded; apart.py says what else this process may not do.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import resource
 import sys
 from typing import Any
 
-MEMORY_BYTES = 1536 * 1024 * 1024
-"""Of addresses: the libraries alone take half a gigabyte of them."""
-CPU_S = 60
+from api.encoding.apart import Refused, serve
+
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 192_000
 MAX_CHANNELS = 2
 BLOCK_S = 10
-EXIT_REFUSED = 3
-
-
-class Refused(Exception):
-    """A file that is not decoded; the code is for programs."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code, self.text = code, text
 
 
 def main() -> int:
-    """Exit 0 with samples on stdout; else 3, with why on stderr as JSON."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        decode(sys.stdin.buffer.read(), float(sys.argv[1]))
-    except Refused as refusal:
-        return _refuse(refusal.code, refusal.text)
-    except MemoryError:
-        return _refuse("audio_too_long", "The file takes too much memory.")
-    return 0
+    """Exit 0 with samples on stdout."""
+    return serve(lambda data: decode(data, float(sys.argv[1])))
 
 
 def decode(data: bytes, max_s: float) -> None:
@@ -65,7 +42,6 @@ def decode(data: bytes, max_s: float) -> None:
                 sys.stdout.buffer.write(np.rint(samples * 32_767).astype("<i2").tobytes())
     except (soundfile.LibsndfileError, ValueError, RuntimeError) as error:
         raise Refused("audio_unreadable", "This is no sound file: wav, flac, ogg, opus and mp3 are.") from error
-    sys.stdout.buffer.flush()
 
 
 def _check(file: Any, max_s: float) -> None:
@@ -75,11 +51,6 @@ def _check(file: Any, max_s: float) -> None:
         raise Refused("audio_unreadable", f"A file may have {MAX_CHANNELS} channels at most.")
     if file.frames > max_s * file.samplerate:
         raise Refused("audio_too_long", f"A recording may last {max_s:g} s at most.")
-
-
-def _refuse(code: str, text: str) -> int:
-    sys.stderr.write(json.dumps({"code": code, "text": text}) + "\n")
-    return EXIT_REFUSED
 
 
 if __name__ == "__main__":

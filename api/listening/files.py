@@ -6,17 +6,13 @@ it is most silent: between two of them whoever talks live has the recognizer.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from api.admission import refusal
+from api.encoding.apart import MISSING, Refused, read_apart
 from api.errors import AudioTooLong, AudioUnreadable, ConversationError, ListeningUnavailable
 from api.listening.hearing import Hearing
 from api.listening.words.doubt import Sound, believed, sure
@@ -31,7 +27,6 @@ AT_ONCE = 4
 CUT_FROM_S, CUT_S = 15, 28
 WINDOW_BYTES = HEARING_BYTES_PER_S // 50
 SILENT_DBFS = -50.0
-PROJECT = Path(__file__).parents[2]
 PROMPT_CHARS = 200
 NO_DECODER = "This server cannot read sound files: pip install 'cueline[whisper]'."
 
@@ -88,27 +83,12 @@ async def decode(data: bytes) -> bytes:
 
     Raises: AudioUnreadable, AudioTooLong, ListeningUnavailable.
     """
-    # It is told nothing: neither keys nor addresses.
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "api.listening.decode", str(MAX_S)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=PROJECT,
-        env={"PATH": os.defpath, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
     try:
-        async with asyncio.timeout(DECODE_S):
-            pcm, said = await process.communicate(data)
+        return await read_apart("api.listening.decode", data, DECODE_S, str(MAX_S))
     except TimeoutError as error:
         raise AudioTooLong("The file takes too long to read.") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise _why(said)
-    return pcm
+    except Refused as refused:
+        raise _why(refused) from refused
 
 
 def cut(pcm: bytes, start: int) -> int:
@@ -140,13 +120,9 @@ def _shift(segment: Segment, by_s: float) -> Segment:
     return replace(segment, start=segment.start + by_s, end=segment.end + by_s, words=words)
 
 
-def _why(said: bytes) -> ConversationError:
-    try:
-        data = json.loads(said.decode(errors="replace").strip().rpartition("\n")[2])
-        kinds = {kind.code: kind for kind in (AudioUnreadable, AudioTooLong)}
-        return kinds[data["code"]](data["text"])
-    except (ValueError, KeyError, TypeError):
-        if b"No module named" in said:
-            return ListeningUnavailable(NO_DECODER)
-        # Killed by its limits, or by what was in the file.
-        return AudioUnreadable("This file cannot be read safely.")
+def _why(refused: Refused) -> ConversationError:
+    if refused.code == MISSING:
+        return ListeningUnavailable(NO_DECODER)
+    return {kind.code: kind for kind in (AudioUnreadable, AudioTooLong)}.get(refused.code, AudioUnreadable)(
+        refused.text
+    )

@@ -89,14 +89,14 @@ class _House:
 
     def find(self, wish: str | Voice) -> Role | None:
         if isinstance(wish, Voice):
-            return Role(wish.name, wish) if self._can_speak(wish.name) else None
+            return Role(wish.name, wish) if self._can_speak(wish.anchor or wish.name) else None
         return self._character(wish) or self._voice(wish)
 
     def explain(self, speaker: str, wish: str | Voice | None, lines: list[Line]) -> str:
         where = _where(lines)
         if wish is None:
             return f"there is no character {speaker!r}{where}.{_hint(speaker, self._character_names())}"
-        wanted = wish.name if isinstance(wish, Voice) else wish
+        wanted = (wish.anchor or wish.name) if isinstance(wish, Voice) else wish
         hint = _hint(wanted, [*self._character_names(), *sorted(self._names)])
         return f"{speaker!r}{where} shall be {wanted[:64]!r}, but there is no such character or voice.{hint}"
 

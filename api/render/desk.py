@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from api.casting.characters import Characters
+from api.casting.clips import Clips
 from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUnknown, TooManyRenders
 from api.render.files.kept import Kept
 from api.render.files.products import Products
@@ -46,6 +47,7 @@ class Desk:
         kept: Kept,
         characters: Characters,
         streams: Streams,
+        clips: Clips,
     ) -> None:
         self._library = library
         self._kept = kept
@@ -53,6 +55,7 @@ class Desk:
         self._products = products
         self._characters = characters
         self._streams = streams
+        self._clips = clips
 
     async def order(self, owner: str, order: Order) -> dict[str, Any]:
         """Have something rendered. Raises: ScriptInvalid, TooManyRenders."""
@@ -61,7 +64,7 @@ class Desk:
             return _shown(known)
         if len(await self._library.all(owner)) >= MAX_RENDERS:
             raise TooManyRenders(f"There are {MAX_RENDERS} renders already; delete one first.")
-        everybody, voices = await self._characters.everybody(owner), await self._voices()
+        everybody, voices = await self._characters.everybody(owner), await self._voices(owner)
         title, play = await asyncio.to_thread(read_order, order, everybody, voices)
         now = _now()
         row = {
@@ -125,7 +128,7 @@ class Desk:
         """Have one line said differently; only that one is made again."""
         work, _ = await self._find(owner, render)
         line, everybody = _line_of(work, number), await self._characters.everybody(owner)
-        changed = change_line(number, line, change, everybody, await self._voices())
+        changed = change_line(number, line, change, everybody, await self._voices(owner))
         play = work.play.with_line(number, changed)
         if not await self._library.change(owner, render, work.revision, play, _now()):
             raise RenderChanged
@@ -223,11 +226,11 @@ class Desk:
             raise RenderUnknown
         return _shown(row)
 
-    async def _voices(self) -> list[dict[str, Any]] | None:
+    async def _voices(self, owner: str) -> list[dict[str, Any]] | None:
         """What can be chosen; None while no worker is there to say so."""
         workers = await self._streams.workers()
         found = [voice for worker in workers for voice in voices_of(worker)]
-        return found or None
+        return found + [clip.to_offer() for clip in await self._clips.all(owner)] if found else None
 
     def _line(self, work: Work, making: Making | None, number: int) -> dict[str, Any]:
         line, row = work.lines[number], work.made.get(number)

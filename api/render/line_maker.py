@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import time
+from functools import partial
 
+from api.casting.clips import Provide
 from api.errors import DiskFull, StoreUnreachable
 from api.inbox import Inbox
 from api.render.errors import LineTooLong
@@ -32,7 +34,9 @@ REST_S = 1.0
 class LineMaker:
     """What making a line needs of this process."""
 
-    def __init__(self, library: Library, streams: Streams, inbox: Inbox, dispatcher: Dispatcher, usage: Usage) -> None:
+    def __init__(
+        self, library: Library, streams: Streams, inbox: Inbox, dispatcher: Dispatcher, usage: Usage, provide: Provide
+    ) -> None:
         self.claimed_at = time.monotonic()
         """When a worker took a line last."""
         self._library = library
@@ -40,6 +44,7 @@ class LineMaker:
         self._inbox = inbox
         self._dispatcher = dispatcher
         self._usage = usage
+        self._provide = provide
 
     async def make(self, making: Making, number: int) -> None:
         """Have one line made and kept, or know why not."""
@@ -71,7 +76,7 @@ class LineMaker:
         take = Take(self._inbox, job, lambda: self._on_claim(making, job.turn, row))
         making.streams.add(take.key)
         try:
-            pcm = await take.make(self._dispatcher)
+            pcm = await take.make(self._dispatcher, partial(self._provide, making.work.owner, job.voice))
             if take.is_cut:
                 raise LineTooLong
             name, peaks = await asyncio.to_thread(self._keep, making.id, pcm)

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable
 
+from api.casting.clips import Provide, no_clips
 from api.ending import end_tasks
 from api.errors import StoreUnreachable
 from api.inbox import Inbox
@@ -54,7 +55,15 @@ def session_of(render: str) -> str:
 class Renders:
     """All renders that this process has in its hands."""
 
-    def __init__(self, library: Library, streams: Streams, inbox: Inbox, dispatcher: Dispatcher, usage: Usage) -> None:
+    def __init__(
+        self,
+        library: Library,
+        streams: Streams,
+        inbox: Inbox,
+        dispatcher: Dispatcher,
+        usage: Usage,
+        provide: Provide = no_clips,
+    ) -> None:
         self.library = library
         self.held: dict[str, Making] = {}
         """In the order in which it is their turn."""
@@ -67,7 +76,7 @@ class Renders:
         self._looks: list[asyncio.Task[None]] = []
         self._look_now = asyncio.Event()
         self._moved = asyncio.Event()
-        self._maker = LineMaker(library, streams, inbox, dispatcher, usage)
+        self._maker = LineMaker(library, streams, inbox, dispatcher, usage, provide)
         self._renewed_at = time.monotonic()
         self._is_store_down = False
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from api.inbox import Inbox
 from api.render.library import CastLine, Work
 from api.render.pieces import pieces
-from api.turn.dispatch import Dispatcher
+from api.turn.dispatch import Dispatcher, Prepare
 from api.turn.relay import SentenceFeed
 from api.turn.reorder import ReorderBuffer
 from api.turn.timing import Timing
@@ -34,12 +35,13 @@ class Take:
             job.sentence, self.key, self._held, self._hold, on_claim, timing, clock=lambda: inbox.listened_s
         )
 
-    async def make(self, dispatcher: Dispatcher) -> bytes:
+    async def make(self, dispatcher: Dispatcher, prepare: Prepare) -> bytes:
         """s16le mono 24 kHz, all of it. Raises: SpeechError."""
         job, opening = self._job, dispatcher.open(self.key)
         self._inbox.subscribe(self.feed.subscription)
         try:
-            await dispatcher.speak(job, self.feed, opening, lambda: self._held.next_part(job.sentence))
+            next_part = partial(self._held.next_part, job.sentence)
+            await dispatcher.speak(job, self.feed, opening, next_part, prepare)
         finally:
             self._inbox.unsubscribe(self.feed.subscription)
         self.is_cut = self._held.next_part(job.sentence) >= MAX_PARTS

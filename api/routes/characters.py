@@ -94,7 +94,9 @@ async def list_voices(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
     """Every voice that a running worker can speak with."""
     workers = await house.streams.workers()
     voices = {(voice["engine"], voice["name"]): voice for worker in workers for voice in voices_of(worker)}
-    return list(voices.values())
+    cloning = next((engine for worker in workers for engine in worker.get("cloning", ())), "")
+    recorded = [clip.to_offer(cloning) for clip in await house.clips.all(owner)] if cloning else []
+    return recorded + list(voices.values())
 
 
 @router.post(
@@ -106,7 +108,7 @@ async def list_voices(house: AHouse, owner: AnOwner) -> list[dict[str, Any]]:
 async def preview_voice(wanted: Preview, house: AHouse, owner: AnOwner) -> Response:
     """One sentence in a voice, as a sound file that is streamed while it is being made."""
     house.admission.admit_turn(None)
-    audition = Audition(house.streams, house.inbox, house.dispatcher)
+    audition = Audition(owner, house.streams, house.inbox, house.dispatcher, house.clips.provide)
     pcm = audition.speak(wanted.text, wanted.voice.to_voice())
     try:
         first = await anext(pcm, b"")

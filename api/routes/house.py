@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from api.access.access import Access, Asker
 from api.admission import Admission
 from api.casting.characters import Characters
+from api.casting.clips import Clips
 from api.inbox import Inbox
 from api.listening.files import Files
 from api.listening.hearing import Hearing
@@ -47,6 +48,7 @@ class House:
     offers: Offers
     desk: Desk
     shelf: Shelf
+    clips: Clips
     is_draining: bool = False
     """Asked to end: what runs is ended or handed over, nothing new comes."""
 

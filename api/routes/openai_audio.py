@@ -1,4 +1,4 @@
-"""`POST /v1/audio/transcriptions`, as OpenAI's clients know it, errors included. Not: how a file is understood."""
+"""Sound files as OpenAI's clients send them, to be written down or to be spoken like. Not: how they are understood."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from starlette.requests import Request
 
 from api.answers import DEAF, OPENAI, sent
-from api.errors import AudioTooLong, ConversationError
+from api.casting.clips import NAME_CHARS, WORDS_CHARS
+from api.casting.errors import ClipUntold, ConsentMissing
+from api.casting.fields import clean_line
+from api.encoding.riff import wav_head
+from api.errors import AudioTooLong, ConversationError, ListeningUnavailable, MessageInvalid
 from api.listening.files import MAX_FILE_BYTES
 from api.listening.words.recognition import Wishes
 from api.listening.writing import Format, subtitles, verbose
-from api.routes.house import AHouse, AnOwner
+from api.routes.house import AHouse, AnOwner, House
 from api.routes.openai_shape import OpenAIRoute, error_body, openai_error
+from api.speaking.voices import list_voices
 from contract.errors import RecognitionError
 from contract.transcribe import MAX_PROMPT_CHARS, Times, Transcript
 
@@ -81,6 +86,43 @@ async def transcribe(
     return _answer(whole, seconds, response_format, temperature, with_words=with_words)
 
 
+@router.get("/audio/voices")
+async def list_all_voices(house: AHouse, owner: AnOwner) -> dict[str, Any]:
+    """Every voice that may be asked for; the asker's own recordings with what there is to be known of them."""
+    offered = await house.offers.voices()
+    named = list_voices(await house.characters.everybody(owner), offered)
+    return {"voices": named + [clip.to_dict() for clip in await house.clips.all(owner)]}
+
+
+@router.post("/audio/voices", status_code=201, max_body_size=2 * MAX_FILE_BYTES)
+async def keep_voice(
+    house: AHouse,
+    owner: AnOwner,
+    audio_sample: Annotated[UploadFile, File()],
+    name: Annotated[str, Form(min_length=1, max_length=NAME_CHARS)],
+    consent: Annotated[str, Form(max_length=16)] = "",
+    ref_text: Annotated[str, Form(max_length=WORDS_CHARS)] = "",
+) -> dict[str, Any]:
+    """A new voice from a recording of 3 to 30 seconds, for engines that clone."""
+    if consent.casefold() != "true":
+        raise ConsentMissing
+    if not (name := clean_line(name)):
+        raise MessageInvalid("A voice needs a name.")
+    if audio_sample.size is None or audio_sample.size > MAX_FILE_BYTES:
+        raise AudioTooLong(TOO_LARGE)
+    await house.clips.check(owner, name)
+    pcm = await house.clips.read(await audio_sample.read())
+    text = clean_line(ref_text) or await _find_words(house, pcm)
+    return (await house.clips.add(owner, name, text, pcm)).to_dict()
+
+
+@router.delete("/audio/voices/{voice_id}")
+async def delete_voice(voice_id: str, house: AHouse, owner: AnOwner) -> dict[str, Any]:
+    """Forget a recording; who is spoken like it is silent from then on."""
+    await house.clips.delete(owner, voice_id)
+    return {"id": voice_id, "object": "audio.voice.deleted", "deleted": True}
+
+
 def _answer(whole: Transcript, seconds: float, wanted: Format, temperature: float, *, with_words: bool) -> Response:
     match wanted:
         case "json":
@@ -114,3 +156,14 @@ async def _deltas(
 
 def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+async def _find_words(house: House, pcm: bytes) -> str:
+    """What our own recognizer hears in it. Raises: ClipUntold, ConversationError, RecognitionError."""
+    try:
+        pieces = [piece.text async for _, piece in house.files.transcribe(wav_head(len(pcm)) + pcm, Wishes())]
+    except ListeningUnavailable as error:
+        raise ClipUntold from error
+    if not (text := clean_line(" ".join(pieces))[:WORDS_CHARS]):
+        raise ClipUntold
+    return text

@@ -22,7 +22,7 @@ from api.routes.house import AHouse, AnOwner, House
 from api.routes.openai_shape import OpenAIRoute, error_body
 from api.speaking.passages import text_to_pieces
 from api.speaking.reading import Reading, Sound
-from api.speaking.voices import MAX_NAME, find_voice, list_voices
+from api.speaking.voices import MAX_NAME, find_voice
 from contract.audio import bytes_to_ms
 from contract.errors import SpeechError, TextUnspeakable
 from contract.voice import Voice
@@ -122,13 +122,6 @@ async def list_models(house: AHouse, owner: AnOwner) -> dict[str, Any]:
     }
 
 
-@router.get("/audio/voices")
-async def list_all_voices(house: AHouse, owner: AnOwner) -> dict[str, Any]:
-    """Every voice that may be asked for."""
-    offered = await house.offers.voices()
-    return {"voices": list_voices(await house.characters.everybody(owner), offered)}
-
-
 async def want(house: House, owner: str, model: str, name: str, speed: float, instructions: str) -> Wanted:
     """Raises: VoiceUnknown, StoreUnreachable."""
     offered = await house.offers.voices()
@@ -136,7 +129,8 @@ async def want(house: House, owner: str, model: str, name: str, speed: float, in
     if model in engines:
         offered = [voice for voice in offered if voice["engine"] == model]
     characters = await house.characters.everybody(owner)
-    voice = find_voice(name or "alloy", characters, offered)
+    recorded = {clip.name: clip.id for clip in await house.clips.all(owner)}
+    voice = find_voice(name or "alloy", characters, offered, recorded)
     changes: dict[str, Any] = {"rate": min(4.0, max(0.25, voice.rate * speed))}
     if model in engines and not voice.engine:
         changes["engine"] = model

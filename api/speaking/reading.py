@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
+from functools import partial
 from itertools import islice
 
 from api.ending import end_tasks
@@ -39,7 +40,7 @@ KEPT_BYTES = ms_to_bytes(90_000)
 class Reading:
     """One text on its way to whoever asked for it."""
 
-    def __init__(self, parts: Parts, title: str, on_left: Callable[[Reading], None]) -> None:
+    def __init__(self, parts: Parts, owner: str, title: str, on_left: Callable[[Reading], None]) -> None:
         """`title` is who speaks, for people who watch the queue; `on_left` is called once, when nobody listens any
         more, and has to see to it that `close` is awaited."""
         self.id = f"speech-{secrets.token_urlsafe(12)}"
@@ -48,6 +49,7 @@ class Reading:
         self.characters = 0
         """Of the pieces that were spoken."""
         self._parts = parts
+        self._owner = owner
         self._title = title
         self._on_left = on_left
         self._relay = Relay(parts.inbox, self.id, 0, self._play)
@@ -137,6 +139,7 @@ class Reading:
                     feed,
                     self._parts.dispatcher.open(key),
                     lambda: self._relay.next_part(number),
+                    partial(self._parts.provide, self._owner, piece.voice),
                 )
                 SENTENCES.labels(state="done").inc()
                 self.characters += len(piece.text)

@@ -58,7 +58,7 @@ class Readings:
             await end_tasks(*late)
 
     def _make(self, owner: str, title: str) -> Reading:
-        reading = Reading(self.parts, title, self._end)
+        reading = Reading(self.parts, owner, title, self._end)
         self._open[reading] = owner
         return reading
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from api.characters import Character
@@ -34,8 +35,15 @@ Offered = Mapping[str, Any]
 """A voice that a running worker can speak with: name, language, gender, engine."""
 
 
-def find_voice(wanted: str, characters: Iterable[Character], offered: Iterable[Offered]) -> Voice:
+def find_voice(
+    wanted: str,
+    characters: Iterable[Character],
+    offered: Iterable[Offered],
+    recorded: Mapping[str, str] = MappingProxyType({}),
+) -> Voice:
     """The voice of that name: OpenAI's names first, then characters, by id or name, then the engines' own.
+
+    `recorded`: the names of recordings that a voice may sound like, each with its id; they come behind characters.
 
     Raises: VoiceUnknown.
     """
@@ -46,6 +54,9 @@ def find_voice(wanted: str, characters: Iterable[Character], offered: Iterable[O
     for character in characters:
         if name in {character.id.casefold(), character.name.casefold()}:
             return character.voice
+    for own, clip in recorded.items():
+        if name == own.casefold():
+            return Voice(clip)
     for voice in known:
         if name in {str(voice["name"]).casefold(), f"{voice['engine']}:{voice['name']}".casefold()}:
             return _voice(voice)

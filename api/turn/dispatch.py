@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -27,6 +27,8 @@ from contract.job import SPEAK_TASK, SpeechJob
 
 log = logging.getLogger(__name__)
 
+Prepare = Callable[[], Awaitable[None]]
+"""Has what a job needs where workers find it."""
 MAX_ATTEMPTS = 3
 SILENCE_S = 0.3
 """A worker that speaks or lives is heard every 0.05 s; this long without a sign and it is dead or frozen.
@@ -83,6 +85,10 @@ class Envelopes:
         return message
 
 
+async def nothing_to_prepare() -> None:
+    """Most jobs carry all that they need."""
+
+
 class Dispatcher:
     """Enqueues jobs and watches them; one per api process."""
 
@@ -109,28 +115,39 @@ class Dispatcher:
         return opening
 
     async def speak(
-        self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
+        self,
+        job: SpeechJob,
+        feed: SentenceFeed,
+        opening: asyncio.Task[None],
+        next_part: Callable[[], int],
+        prepare: Prepare = nothing_to_prepare,
     ) -> None:
         """Have one sentence spoken; returns when its last chunk is in the stream that `opening` makes.
 
-        `next_part` says which part is still missing, so that another attempt goes on there.
+        `next_part` says which part is still missing, so that another attempt goes on there. `prepare` is awaited before
+        each attempt, and may raise SpeechError.
         Raises: SpeechError after the stream was ended with a tombstone.
         """
         self.talking += not job.is_line
         try:
-            await self._speak(job, feed, opening, next_part)
+            await self._speak(job, feed, opening, next_part, prepare)
         finally:
             self.talking -= not job.is_line
             if not job.is_line:
                 self.talked_at = time.monotonic()
 
     async def _speak(
-        self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
+        self,
+        job: SpeechJob,
+        feed: SentenceFeed,
+        opening: asyncio.Task[None],
+        next_part: Callable[[], int],
+        prepare: Prepare,
     ) -> None:
         attempts_left, outages_left = MAX_ATTEMPTS, MAX_OUTAGES
         while True:
             try:
-                await self._attempt(job, feed, opening, next_part)
+                await self._attempt(job, feed, opening, next_part, prepare)
                 return
             except StreamsAway as failure:
                 # Redis being away is nobody's attempt.
@@ -154,7 +171,12 @@ class Dispatcher:
         raise error
 
     async def go_on(
-        self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
+        self,
+        job: SpeechJob,
+        feed: SentenceFeed,
+        opening: asyncio.Task[None],
+        next_part: Callable[[], int],
+        prepare: Prepare = nothing_to_prepare,
     ) -> None:
         """The same for a sentence that another process, which is gone, may have had spoken or begun to."""
         try:
@@ -163,7 +185,7 @@ class Dispatcher:
                 return
         except (SpeechError, StreamsError) as failure:
             log.warning("a sentence that was left is spoken again: %s", failure)
-        await self.speak(job, feed, opening, next_part)
+        await self.speak(job, feed, opening, next_part, prepare)
 
     async def _is_being_spoken(self, feed: SentenceFeed) -> bool:
         """Find the newest attempt in the stream; False if no worker has claimed it, and another one may."""
@@ -175,7 +197,12 @@ class Dispatcher:
         return feed.is_complete or (feed.attempt > 0 and feed.claimed_attempt == feed.attempt)
 
     async def _attempt(
-        self, job: SpeechJob, feed: SentenceFeed, opening: asyncio.Task[None], next_part: Callable[[], int]
+        self,
+        job: SpeechJob,
+        feed: SentenceFeed,
+        opening: asyncio.Task[None],
+        next_part: Callable[[], int],
+        prepare: Prepare,
     ) -> None:
         """One job, from its dispatch to the end of its sentence."""
         attempt = feed.attempt + 1
@@ -187,6 +214,7 @@ class Dispatcher:
             await opening
         feed.begin(attempt)
         if not feed.is_complete:
+            await prepare()
             message = await self.enqueue(await self._next_job(replace(job, attempt=attempt), feed, next_part()))
             try:
                 await self._watch(feed, job, message)

@@ -7,6 +7,7 @@ import logging
 import time
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from api.characters import Character
@@ -223,7 +224,9 @@ class Speech:
         try:
             if text := spoken(sentence.text, sentence.fence):
                 speak = self._parts.dispatcher.go_on if sentence.is_inherited else self._parts.dispatcher.speak
-                await speak(self._job(sentence, text), feed, self._open(number), lambda: self._relay.next_part(number))
+                job = self._job(sentence, text)
+                prepare = partial(self._parts.provide, self._stage.owner, job.voice)
+                await speak(job, feed, self._open(number), lambda: self._relay.next_part(number), prepare)
             else:
                 await self._end_unspoken(sentence)
         except SpeechError as error:

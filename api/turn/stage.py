@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from api.admission import Admission
+from api.casting.clips import Provide, no_clips
 from api.characters import Cast
 from api.ensemble.playbill import Playbill
 from api.events import ServerMessage
@@ -21,6 +22,7 @@ class Stage(Protocol):
     """Where a turn is heard and seen: its session."""
 
     id: str
+    owner: str
     playbill: Playbill
     """Who takes part, and how it is set now."""
 
@@ -46,3 +48,5 @@ class Parts:
     cast: Cast = field(default_factory=Cast)
     lexicon: Lexicon = field(default_factory=Lexicon)
     """How words are said."""
+    provide: Provide = no_clips
+    """Has the recording of an owner's voice where workers find it."""

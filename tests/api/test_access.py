@@ -25,6 +25,7 @@ from api.main import make_app
 from api.settings import Settings
 from api.streams import Streams
 from contract import keys
+from tests.api.test_clips import humming, say, upload, wav
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer
 from tests.harness import Client, Stack, wait_until
@@ -92,6 +93,7 @@ ROUTES: dict[str, Row] = {
     "GET /v1/audio/voices": row(200, 200),
     "POST /v1/audio/speech": row(200, 200, body={"model": "tts-1", "input": "Hear me.", "response_format": "pcm"}),
     "POST /v1/audio/transcriptions": row(400, 400),
+    "POST /v1/audio/voices": row(400, 400),
     "WS /v1/audio/speech/stream": row(101, 101),
     # For the owner of the session.
     f"GET {ONE}": row(200, 404),
@@ -111,6 +113,8 @@ ROUTES: dict[str, Row] = {
     "GET /api/characters/{character_id}/export": row(200, 404),
     "PUT /api/characters/{character_id}": row(200, 404, body={"name": "Maud the second"}),
     "DELETE /api/characters/{character_id}": row(204, 404),
+    # For the owner of the recording.
+    "DELETE /v1/audio/voices/{voice_id}": row(200, 404),
     # For the owner of the render.
     "GET /api/renders": row(200, 200),
     "POST /api/renders": row(202, 202, body=SCRIPT),
@@ -172,6 +176,8 @@ def test_each_route_answers_the_owner_the_other_the_guest_and_nobody(
     if "{character_id}" in name:
         made = {"name": f"Maud {secrets.token_hex(4)}"}
         places["character_id"] = json.loads(locked.request("POST", "/api/characters", made, bearer(KEY))[1])["id"]
+    if "{voice_id}" in name:
+        places["voice_id"] = upload(locked, wav(humming(4)), KEY)[1]["id"]
     if isinstance(body, dict) and "name" in body:
         body = {"name": f"{body['name']} {secrets.token_hex(4)}"}
     link = locked.request("POST", f"/api/sessions/{places['session_id']}/share", {}, bearer(KEY))[1]
@@ -228,6 +234,18 @@ def test_what_is_listed_and_found_is_ones_own(locked: Stack, spoken: dict[str, A
     renders = [json.loads(locked.request("GET", "/api/renders", None, bearer(key))[1]) for key in (KEY, OTHER)]
     mine, theirs = ({one["id"] for one in found} for found in renders)
     assert made in mine - theirs
+
+
+def test_who_is_spoken_like_is_one_s_own(locked: Stack) -> None:
+    mine = upload(locked, wav(humming(4)), KEY)[1]
+    assert [say(locked, mine["id"], key=key).status_code for key in (KEY, OTHER)] == [200, 400]
+    for name in (mine["id"], mine["name"]):
+        assert say(locked, name, "Now it is with the workers.", OTHER).content != say(locked, name, key=KEY).content
+    listed = {key: locked.request("GET", "/v1/audio/voices", None, bearer(key))[1].decode() for key in (KEY, OTHER)}
+    assert mine["id"] in listed[KEY]
+    assert mine["id"] not in listed[OTHER]
+    theirs = json.dumps({"text": "Hear me.", "voice": {"anchor": mine["id"]}})
+    assert status(locked, "POST", "/api/voices/preview", json.loads(theirs), OTHER) == 422
 
 
 def test_a_link_to_a_session_leads_to_nothing_else_of_its_owner(locked: Stack, spoken: dict[str, Any]) -> None:

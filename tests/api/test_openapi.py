@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import allow_header_conformance, positive
 
 from api.main import make_app
 from api.settings import Settings
+from tests.api.test_clips import humming, upload, wav
 from tests.harness import Stack, wait_until
 
 ENDLESS = {"/api/sessions/{session_id}/events", "/api/renders/{render_id}/events", "/api/renders/{render_id}/audio"}
@@ -51,6 +52,8 @@ class Places:
             return str(self._stack.post("/api/renders", {"script": "Ava: Something to ask for."})[1]["id"])
         if parameter == "character_id":
             return str(self._stack.post("/api/characters", {"name": uuid.uuid4().hex[:16]})[1]["id"])
+        if parameter == "voice_id":
+            return str(upload(self._stack, wav(humming(4)))[1]["id"])
         session = str(self._stack.post("/api/sessions")[1]["id"])
         self._stack.post(f"/api/sessions/{session}/messages", {"text": "SAY Something to ask for."})
         path = f"/api/sessions/{session}"
@@ -71,7 +74,10 @@ def _there_is(stack: Stack) -> set[str]:
     sessions: list[dict[str, Any]] = stack.get("/api/sessions")[1]
     own = [one for one in stack.get("/api/characters")[1] if one["is_own"]]
     places = {"sessions": sessions, "characters": own, "renders": stack.get("/api/renders")[1]}
-    return {f"/api/{place}/{one['id']}" for place, found in places.items() for one in found}
+    clips = [voice for voice in stack.get("/v1/audio/voices")[1]["voices"] if "ref_text" in voice]
+    return {f"/api/{place}/{one['id']}" for place, found in places.items() for one in found} | {
+        f"/v1/audio/voices/{one['id']}" for one in clips
+    }
 
 
 @SCHEMA.parametrize()

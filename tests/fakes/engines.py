@@ -17,6 +17,7 @@ import psutil
 from contract.audio import SAMPLE_RATE_HZ
 from contract.errors import EngineFailed, EngineUnavailable, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
+from workers.anchorage import anchorage
 from workers.tts.engine import Pool, VoiceInfo
 
 SAMPLES_PER_CHAR = 960
@@ -39,6 +40,7 @@ class CounterEngine:
     hunger: all the memory it may have, once per file named by FAKE_DEATHS ·
     gorge: more than it may have, until the kernel ends it, once per file named by FAKE_DEATHS
 
+    Like a recording it says the recording itself.
     Each start leaves a file in FAKE_STARTS, whose name ends with that of the voice.
     """
 
@@ -46,6 +48,7 @@ class CounterEngine:
     pool: Pool = "prefork"
     repeatable = True
     version = "1"
+    clones = True
 
     def load(self) -> None:
         pass
@@ -70,6 +73,9 @@ class CounterEngine:
             time.sleep(2)
         if "mute" in words:
             return
+        if voice.anchor:
+            yield recorded_pcm(voice.anchor)
+            return
         pcm = self._render(text, rendering)
         for start in range(0, len(pcm), 2 * BLOCK_SAMPLES):
             yield pcm[start : start + 2 * BLOCK_SAMPLES]
@@ -90,6 +96,14 @@ class CounterEngine:
             eat_all_memory()
         if "gorge" in words and may_die():
             gorge()
+
+
+def recorded_pcm(clip: str) -> bytes:
+    """What a worker finds of a clip. Raises: VoiceUnknown."""
+    found = anchorage().recording(clip)
+    if found is None:
+        raise VoiceUnknown("Nobody has handed over this recording.")
+    return np.rint(found[0] * 32_768).astype("<i2").tobytes()
 
 
 class ThreadedCounterEngine(CounterEngine):

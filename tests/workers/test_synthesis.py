@@ -100,6 +100,15 @@ def test_an_engine_that_breaks_says_so_in_the_log_and_never_breaks_the_worker(wo
     assert [error.code for error in shelf.errors] == [code]
 
 
+def test_an_engine_that_cannot_clone_refuses_a_recorded_voice_and_names_what_can() -> None:
+    class Plain(CounterEngine):
+        clones = False
+
+    shelf = Shelf()
+    assert speak(replace(JOB, voice=Voice(anchor="voice_" + 32 * "a")), Plain(), shelf) == "failed"
+    assert [(error.code, "higgs" in error.text) for error in shelf.errors] == [("voice_unknown", True)]
+
+
 def test_a_silent_engine_ends_its_sentence_with_an_empty_part() -> None:
     shelf = Shelf()
     assert speak(replace(JOB, text="Be mute now."), CounterEngine(), shelf) == "spoken"

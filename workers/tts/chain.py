@@ -17,7 +17,7 @@ from typing import Any
 from contract.errors import EngineBusy, EngineFailed, EngineUnavailable, SpeechError, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
 from workers.tts.breaker import FIRST_REST_S, Breaker
-from workers.tts.engine import Engine, Pool, VoiceInfo
+from workers.tts.engine import Engine, Pool, VoiceInfo, cloning
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ class Chain:
     def __init__(self, engines: list[Engine], clock: Callable[[], float] = time.monotonic) -> None:
         self._links = [_Link(engine) for engine in engines]
         self._clock = clock
+        self.engines = engines
+        """In the order of their preference."""
         self.name = ",".join(engine.name for engine in engines)
         self.pool: Pool = min((engine.pool for engine in engines), key=STRICTEST.index)
 
@@ -116,6 +118,9 @@ class Chain:
         order = [usable[name] for name in dict.fromkeys(named or usable) if name in usable]
         if not order:
             raise VoiceUnknown(f"This worker speaks with {self.name}, not with {voice.engine[:80]}.")
+        if voice.anchor:
+            # Whoever only stands in speaks in a voice of its own.
+            order.sort(key=lambda link: not cloning(link.engine))
         return sorted(order, key=lambda link: voice.name != "default" and not link.lists(voice.name))
 
     def _by_breaker(self, links: list[_Link]) -> Iterator[_Link]:

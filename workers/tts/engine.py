@@ -47,6 +47,8 @@ class Engine(Protocol):
     version: str
     """Whatever else decides how it sounds: of the library, the model, their settings. What was said once under the same
     version, text and voice is not made again; empty: it is."""
+    # An engine that can speak like a recording has `clones = True` as well; others are never given a voice with an
+    # anchor.
 
     def load(self) -> None:
         """Get ready to speak.
@@ -65,6 +67,16 @@ class Engine(Protocol):
         Closing the iterator stops the engine within one block and leaves it ready for the next sentence.
         Raises: SpeechError and nothing else.
         """
+
+
+CLONING = ("higgs", "higgs_boson")
+"""Engines of ours that can speak like a recording."""
+
+
+def cloning(engine: Engine) -> list[str]:
+    """Names of the engines in this one that can speak like a recording; an engine says so by `clones`."""
+    links = getattr(engine, "engines", None) or [engine]
+    return [one.name for one in links if getattr(one, "clones", False)]
 
 
 def file_version(package: str, files: Iterable[Path]) -> str:

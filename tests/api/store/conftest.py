@@ -24,7 +24,7 @@ def supabase() -> Iterator[RealSupabase]:
 
 @pytest.fixture
 def clean_supabase(supabase: RealSupabase) -> RealSupabase:
-    tables = "conversations, messages, characters, renders, render_scripts, render_lines, usage, made, playbills"
+    tables = "conversations, messages, characters, renders, render_scripts, render_lines, usage, made, playbills, clips"
     done = supabase.sql(f"truncate {tables}")
     assert done.returncode == 0, done.stderr
     return supabase

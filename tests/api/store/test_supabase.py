@@ -26,7 +26,7 @@ from tests.fakes import FakeModelServer
 from tests.harness import ROOT, Stack, wait_until
 
 ANN, BOB = str(uuid.uuid4()), str(uuid.uuid4())
-TABLES = ("conversations", "messages", "characters", "usage", "made", "playbills")
+TABLES = ("conversations", "messages", "characters", "usage", "made", "playbills", "clips")
 
 
 @pytest.fixture
