@@ -26,6 +26,14 @@ CLIP_LIFETIME_S = 3600
 """A recording that is spoken like, after the last job that named it; the Shelf has it."""
 ANCHOR_LIFETIME_S = 30 * 24 * 3600
 """What an engine has made of a recording or a description, after it was last used."""
+SPOKEN_LIFETIME_S = 3600
+"""What a voice has said last in a session."""
+SPEAKING_LIFETIME_S = 20
+"""That a sentence is being made, after it was said; then its worker is taken for dead."""
+SPOKEN_MAX, SPOKEN_FRAMES = 4, 750
+"""Sentences of one voice that are remembered, and the longest: two are gone on from, others may prove unheard."""
+UNHEARD = "unheard"
+"""Field of a turn: its first sentence that was not heard to its end, where it was cut off."""
 CASTING_LIFETIME_S = 30
 """How long a worker that makes one is waited for by others; then it is taken for dead."""
 
@@ -62,6 +70,8 @@ MAX_BYTES = {
     "clip": 2 * 1024 * 1024,
     "anchor": 262_144,
     "casting": 1024,
+    "spoken": 131_072,
+    "speaking": 1024,
     "recognizer": 65_536,
     "recognizers": 65_536,
     "ticket": 1024,
@@ -72,7 +82,8 @@ MAX_BYTES = {
 
 A sentence: `chunk.MAX_PARTS` frames. Events: their bound, and what may come between two looks. A history: its
 characters at four bytes each. A recording: half a minute of 16 kHz, and Redis' room to grow. A clip: half a minute of
-24 kHz and its words. An anchor: half a minute of codes, for ten engines. A turn: a message, and twice a reply of
+24 kHz and its words. An anchor: half a minute of codes, for ten engines. Spoken: four
+of half a minute. A turn: a message, and twice a reply of
 20 000 characters. An inbox: `INBOX_MAXLEN` first chunks of 40 ms, while its api does not read.
 """
 
@@ -160,6 +171,16 @@ def transcript(name: str) -> str:
 def clip(clip: str) -> str:
     """Hash: a recording that may be spoken like, `pcm` as s16le mono at 24 kHz, and `text`, the words in it."""
     return f"{PREFIX}:{{{clip}}}:clip"
+
+
+def spoken(session: str, speaker: str, context: str) -> str:
+    """Hash: what a voice has said last, `turn:sentence` → JSON, for engines that go on from it."""
+    return f"{PREFIX}:{{{session}}}:spoken:{speaker}:{context}"
+
+
+def speaking(session: str, turn: int, sentence: int) -> str:
+    """String with a short lifetime: the context of a sentence that is being made."""
+    return f"{PREFIX}:{{{session}}}:speaking:{turn}:{sentence}"
 
 
 def anchor(name: str) -> str:

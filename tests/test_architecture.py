@@ -25,6 +25,7 @@ DOORS = {
     "redis": {
         "api/streams/",
         "workers/anchorage.py",
+        "workers/recall.py",
         "workers/streams.py",
         "workers/stt/transcript_log.py",
         "cli/redis_server.py",

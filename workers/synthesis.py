@@ -12,6 +12,7 @@ from contract.errors import EngineFailed, LogLost, QueueUnreachable, SpeechCance
 from contract.job import SpeechJob
 from workers.cache import NO_CACHE, Cache, Entry
 from workers.pcm import grid, seamed
+from workers.recall import NOTHING_RECALLED, Memory, Recalled
 from workers.tts.engine import CLONING, Engine, cloning
 
 log = logging.getLogger(__name__)
@@ -27,25 +28,31 @@ class Log(Protocol):
     def close(self) -> None: ...
 
 
-def speak(job: SpeechJob, engine: Engine, sentence_log: Log, cache: Cache = NO_CACHE) -> str:
+def speak(
+    job: SpeechJob, engine: Engine, sentence_log: Log, cache: Cache = NO_CACHE, memory: Memory | None = None
+) -> str:
     """Speak `job` into its log and say in one word how it went: spoken, cached, stale, unreachable, cancelled, lost
     or failed.
 
     A failure of the engine is written to the log, never raised: the owner of the turn decides what follows.
     """
-    entry = cache.entry(job, engine)
+    recalled = memory.recall(job, engine) if memory else NOTHING_RECALLED
+    # Kept is what belongs to text and voice alone; what goes on from something else is another sound each time.
+    entry = (NO_CACHE if recalled.goes_on else cache).entry(job, engine)
+    is_repeatable = engine.repeatable and not recalled.goes_on
     try:
         # What was kept of an engine that is not repeatable is not what another attempt, on a machine that has not
         # kept it, would make: it can be gone on with no more than the engine itself.
-        if not sentence_log.claim(is_repeatable=engine.repeatable, is_cached=entry.pcm is not None):
+        if not sentence_log.claim(is_repeatable=is_repeatable, is_cached=entry.pcm is not None):
             return "stale"
     except QueueUnreachable as error:
         log.warning("a job cannot be claimed: %s", error.text)
         return "unreachable"
     part = job.from_part
     try:
+        recalled.begin()
         entry.begin(may_wait=job.is_line)
-        for part, pcm, last in _parts(job, engine, entry):
+        for part, pcm, last in _parts(job, engine, entry, recalled):
             chunk = Chunk(job.turn, job.sentence, part, job.attempt, pcm, last)
             sentence_log.append(chunk, is_cached=entry.pcm is not None)
         sentence_log.close()
@@ -60,6 +67,7 @@ def speak(job: SpeechJob, engine: Engine, sentence_log: Log, cache: Cache = NO_C
         return _fail(sentence_log, EngineFailed(f"The voice engine failed: {type(error).__name__}."), part + 1)
     finally:
         entry.close()
+        recalled.close()
         sentence_log.close()
     return "spoken" if entry.pcm is None else "cached"
 
@@ -72,14 +80,14 @@ def _fail(sentence_log: Log, error: SpeechError, after_part: int) -> str:
     return "failed"
 
 
-def _parts(job: SpeechJob, engine: Engine, entry: Entry) -> Iterator[tuple[int, bytes, bool]]:
+def _parts(job: SpeechJob, engine: Engine, entry: Entry, recalled: Recalled) -> Iterator[tuple[int, bytes, bool]]:
     """The parts that are still missing; the last one always comes, even if this attempt turned out shorter."""
     wanted = {name.strip() for name in job.voice.engine.split(",") if name.strip()}
     if wanted and wanted.isdisjoint(engine.name.split(",")):
         raise VoiceUnknown(f"This worker speaks with {engine.name}, not with {job.voice.engine}.")
     if job.voice.anchor and not cloning(engine):
         raise VoiceUnknown(f"{engine.name} cannot speak like a recording; {' and '.join(CLONING)} can.")
-    blocks = entry.blocks(lambda: engine.speak(job.text, job.voice, job.seed()))
+    blocks = entry.blocks(lambda: recalled.speak(job, engine))
     if job.seam is not None:
         with closing(grid(seamed(blocks, job.seam), job.from_part)) as parts:  # type: ignore[type-var]
             yield from parts

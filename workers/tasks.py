@@ -16,6 +16,7 @@ from contract.job import SPEAK_TASK, SpeechJob
 from workers.app import app
 from workers.cache import NO_CACHE, Cache
 from workers.idleness import IdleCheck
+from workers.recall import Memory
 from workers.settings import settings
 from workers.streams import SentenceLog, SignOfLife, connect, count_waiting
 from workers.synthesis import speak
@@ -39,7 +40,7 @@ def speak_task(self: Task, job: dict[str, Any]) -> str:
     """Speak one sentence into its stream. The word it returns is for Flower; nobody else reads it."""
     speech_job = SpeechJob.from_dict(job)
     worker = f"{self.request.hostname or _node}:{os.getpid()}"
-    return speak(speech_job, engine(), SentenceLog(_redis, speech_job, worker), cache())
+    return speak(speech_job, engine(), SentenceLog(_redis, speech_job, worker), cache(), Memory(_redis))
 
 
 def engine() -> Engine:

@@ -12,7 +12,7 @@ from api.history import MAX_MESSAGES, History, Said, Spoken, heard_sentences
 from api.store.archive import Keeper
 from api.streams import Streams, StreamsError
 from api.turn.turn import Turn
-from contract.keys import MESSAGES_MAXLEN
+from contract.keys import MESSAGES_MAXLEN, UNHEARD
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,9 @@ class Memory:
         turn = self._turns[number]
         sentence, ms = self._heard.get(number, (turn.position[0], 0.0))
         sentences = turn.spoken_sentences()
+        is_whole = sentence < len(sentences) and 0 < sentences[sentence].duration_ms <= ms
+        # What engines go on from is what was heard.
+        self.write_turn(number, {UNHEARD: str(sentence + is_whole)})
         spoken = heard_sentences(sentences, sentence, ms)
         said = turn.said()
         heard = [(character, _text(spoken, stretch)) for stretch, (character, _) in enumerate(said)]

@@ -4,6 +4,7 @@ from tests.fakes.azure import FakeAzure
 from tests.fakes.engines import (
     CounterEngine,
     FickleEngine,
+    RecallingEngine,
     ThreadedCounterEngine,
     WanderingEngine,
     counter_pcm,
@@ -34,6 +35,7 @@ __all__ = [
     "HangingRecognizer",
     "KeptLine",
     "LocalServer",
+    "RecallingEngine",
     "ScriptedRecognition",
     "ScriptedRecording",
     "ThreadedCounterEngine",

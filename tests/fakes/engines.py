@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import threading
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 
 from contract.audio import SAMPLE_RATE_HZ
 from contract.errors import EngineFailed, EngineUnavailable, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
 from workers.anchorage import anchorage
-from workers.tts.engine import Pool, VoiceInfo
+from workers.tts.engine import Pool, Spoken, VoiceInfo
 
 SAMPLES_PER_CHAR = 960
 BLOCK_SAMPLES = 2400
@@ -120,6 +122,35 @@ class WanderingEngine(CounterEngine):
 
     def _render(self, text: str, rendering: int) -> bytes:
         return rendering_pcm(text, rendering)
+
+
+class RecallingEngine(CounterEngine):
+    """One that goes on from what was said before: it says how many sentences that were, and which were."""
+
+    name = "recaller"
+    takes_s = 0.0
+    """How long a sentence takes once it has begun."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.before: list[list[str]] = []
+
+    def speak_after(
+        self, text: str, voice: Voice, seed: int, before: Sequence[Spoken], done: Callable[[Spoken], None]
+    ) -> Iterator[bytes]:
+        self.before.append([spoken.text for spoken in before])
+        self.began.set()
+        for spoken in before:
+            assert (spoken.codes == codes_of(spoken.text)).all()
+        for block in self.speak(text, voice, seed):
+            yield bytes([len(before)]) * len(block)
+            time.sleep(self.takes_s)
+        done(Spoken(text, codes_of(text)))
+
+
+def codes_of(text: str) -> npt.NDArray[np.uint16]:
+    """What RecallingEngine has of its own speech: 8 × characters."""
+    return np.array([[ord(sign) % 1024 for sign in text]] * 8, np.uint16)
 
 
 def rendering_pcm(text: str, rendering: int) -> bytes:

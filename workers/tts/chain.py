@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,10 +17,12 @@ from typing import Any
 from contract.errors import EngineBusy, EngineFailed, EngineUnavailable, SpeechError, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
 from workers.tts.breaker import FIRST_REST_S, Breaker
-from workers.tts.engine import Engine, Pool, VoiceInfo, cloning
+from workers.tts.engine import Engine, Pool, Spoken, VoiceInfo, cloning, recalling
 
 log = logging.getLogger(__name__)
 
+Speak = Callable[[Engine, Voice], Iterator[bytes]]
+"""Has an engine speak the sentence in a voice."""
 STRICTEST: tuple[Pool, ...] = ("prefork", "threads", "solo")
 
 
@@ -86,6 +88,21 @@ class Chain:
 
     def speak(self, text: str, voice: Voice, seed: int) -> Iterator[bytes]:
         """Yield what the first engine makes that can speak this."""
+        return self._speak(voice, lambda engine, fitted: engine.speak(text, fitted, seed))
+
+    def speak_after(
+        self, text: str, voice: Voice, seed: int, before: Sequence[Spoken], done: Callable[[Spoken], None]
+    ) -> Iterator[bytes]:
+        """The same; an engine that goes on from what was said does so."""
+
+        def speak(engine: Engine, fitted: Voice) -> Iterator[bytes]:
+            if able := recalling(engine):
+                return able.speak_after(text, fitted, seed, before, done)
+            return engine.speak(text, fitted, seed)
+
+        return self._speak(voice, speak)
+
+    def _speak(self, voice: Voice, speak: Speak) -> Iterator[bytes]:
         links = self._order(voice)
         error: SpeechError | None = None
         # Whoever knows this voice may be the one that cannot be asked, or has failed.
@@ -95,7 +112,7 @@ class Chain:
             may_be_known = may_be_known or any(other not in tried for other in links[: links.index(link)])
             tried.append(link)
             try:
-                first, blocks = self._begin(link, text, self._fitted(voice, link, links), seed, may_be_known)
+                first, blocks = self._begin(link, speak, self._fitted(voice, link, links), may_be_known)
             except SpeechError as failure:
                 error = _weightier(error, failure)
                 may_be_known = may_be_known or not isinstance(failure, VoiceUnknown)
@@ -133,23 +150,21 @@ class Chain:
                 resting.append(link)
         yield from resting
 
-    def _begin(
-        self, link: _Link, text: str, voice: Voice, seed: int, may_be_known: bool
-    ) -> tuple[bytes, Iterator[bytes]]:
+    def _begin(self, link: _Link, speak: Speak, voice: Voice, may_be_known: bool) -> tuple[bytes, Iterator[bytes]]:
         """The first block and what follows; a voice unknown here that another may know gives way to the default one.
 
         Raises: SpeechError.
         """
         try:
             with self._noting(link):
-                blocks = link.engine.speak(text, voice, seed)
+                blocks = speak(link.engine, voice)
                 first = next(blocks, b"")
                 if not first:
                     raise EngineFailed("The voice engine made no sound.")
         except VoiceUnknown:
             if not may_be_known or voice.name == "default":
                 raise
-            return self._begin(link, text, replace(voice, name="default"), seed, may_be_known)
+            return self._begin(link, speak, replace(voice, name="default"), may_be_known)
         return first, blocks
 
     def _go_on(self, link: _Link, first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:

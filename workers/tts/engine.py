@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from contract.voice import Voice
 
 Pool = Literal["solo", "prefork", "threads"]
+
+
+class Spoken(NamedTuple):
+    """Something that was said before: what, and how it sounded."""
+
+    text: str
+    codes: npt.NDArray[np.uint16]
+    """Codebooks × frames, as the engine that made them understands them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ class Engine(Protocol):
     """Whatever else decides how it sounds: of the library, the model, their settings. What was said once under the same
     version, text and voice is not made again; empty: it is."""
     # An engine that can speak like a recording has `clones = True` as well; others are never given a voice with an
-    # anchor.
+    # anchor. One that goes on from what a voice has said is `Recalling`.
 
     def load(self) -> None:
         """Get ready to speak.
@@ -75,8 +86,27 @@ CLONING = ("higgs", "higgs_boson")
 
 def cloning(engine: Engine) -> list[str]:
     """Names of the engines in this one that can speak like a recording; an engine says so by `clones`."""
-    links = getattr(engine, "engines", None) or [engine]
-    return [one.name for one in links if getattr(one, "clones", False)]
+    return [one.name for one in _links(engine) if getattr(one, "clones", False)]
+
+
+class Recalling(Engine, Protocol):
+    """An engine that can go on from what the voice has said."""
+
+    def speak_after(
+        self, text: str, voice: Voice, seed: int, before: Sequence[Spoken], done: Callable[[Spoken], None]
+    ) -> Iterator[bytes]:
+        """As `speak`, in the manner of what was said `before`, newest last. What was made goes to `done` once it is
+        whole. With nothing before it is the same sound as `speak` makes."""
+
+
+def recalling(engine: Engine) -> Recalling | None:
+    """The engine as one that goes on from what was said, if it, or any in it, does."""
+    does = any(hasattr(one, "speak_after") for one in _links(engine))
+    return cast(Recalling, engine) if does else None
+
+
+def _links(engine: Engine) -> Sequence[Engine]:
+    return getattr(engine, "engines", None) or [engine]
 
 
 def file_version(package: str, files: Iterable[Path]) -> str:
