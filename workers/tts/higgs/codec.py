@@ -1,0 +1,84 @@
+"""From codes to sound and back, in windows that overlap just so far that no seam differs from one decode of the whole.
+
+The decoder hears 9.85 frames to each side (measured on its convolutions), so `REACH` frames of overlap are exact.
+A window is never padded: padding changes its samples. So each width is a shape of its own, and on a GPU a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from workers.tts.higgs.prompt import Codes
+
+RATE_HZ = 24_000
+FRAME_SAMPLES = 960
+FRAMES_PER_S = RATE_HZ // FRAME_SAMPLES
+REACH = 10
+"""Frames to each side that a sample depends on."""
+BATCHES = (1, 2, 4, 8, 16)
+"""Windows of one width that are decoded together; graphs exist for these numbers only."""
+
+Samples = npt.NDArray[np.float32]
+
+
+class Codec:
+    """The checkpoint's own codec."""
+
+    def __init__(self, codec: Any, *, use_graphs: bool) -> None:
+        """`codec` is transformers' HiggsAudioV2TokenizerModel."""
+        self._codec = codec
+        self._use_graphs = use_graphs
+        self._graphs: dict[tuple[int, int], tuple[Any, Tensor, Tensor]] = {}
+        self._pool: Any = None
+        self.device: torch.device = codec.device
+        if hasattr(codec, "remove_weight_norm"):
+            codec.remove_weight_norm()
+
+    @torch.inference_mode()
+    def encode(self, samples: Samples) -> Codes:
+        """Mono at 24 kHz, between -1 and 1, to [codebooks, frames]. Takes about a second per second on a CPU."""
+        heard = torch.from_numpy(np.ascontiguousarray(samples, np.float32)).view(1, 1, -1).to(self.device)
+        return self._codec.encode(heard).audio_codes[0].cpu().numpy().astype(np.uint16)  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def decode(self, windows: Sequence[Codes]) -> Tensor:
+        """Windows of one width to samples on the device, [windows, frames × 960], float32."""
+        made = [self._decode(windows[start : start + BATCHES[-1]]) for start in range(0, len(windows), BATCHES[-1])]
+        return made[0] if len(made) == 1 else torch.cat(made)
+
+    def _decode(self, windows: Sequence[Codes]) -> Tensor:
+        codes = torch.from_numpy(np.stack(windows).astype(np.int64))
+        if not self._use_graphs:
+            return self._run(codes.to(self.device))
+        count = next(size for size in BATCHES if size >= len(windows))
+        graph, source, made = self._graph(count, codes.shape[2])
+        source[: len(windows)].copy_(codes.pin_memory(), non_blocking=True)
+        graph.replay()
+        return made[: len(windows)].clone()
+
+    def _run(self, codes: Tensor) -> Tensor:
+        return self._codec.decode(codes).audio_values[:, 0].float()  # type: ignore[no-any-return]
+
+    def _graph(self, count: int, width: int) -> tuple[Any, Tensor, Tensor]:
+        if known := self._graphs.get((count, width)):
+            return known
+        source = torch.zeros(count, self._codec.config.num_quantizers if hasattr(self._codec.config, "num_quantizers")
+                             else 8, width, dtype=torch.long, device=self.device)  # fmt: skip
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self._run(source)
+            self._run(source)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            made = self._run(source)
+        self._pool = self._pool or graph.pool()
+        self._graphs[count, width] = graph, source, made
+        return self._graphs[count, width]
