@@ -25,7 +25,7 @@ from workers.tts.higgs.stepper import Step, Stepper
 from workers.tts.higgs.take import End, Take
 from workers.tts.higgs.tracks import Tracks
 from workers.tts.higgs.transformer import Transformer
-from workers.tts.higgs.window import Window, as_pcm
+from workers.tts.higgs.window import COMMON_WIDTHS, Window, as_pcm
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ class Batch:
         """Made so far."""
         self.on_broken: Callable[[], None] = lambda: None
         """Called when the device answers no more: only another process can."""
+        codec.warm_up(COMMON_WIDTHS)
         self._build(options.slots)
 
     @property

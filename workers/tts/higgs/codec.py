@@ -30,9 +30,11 @@ Samples = npt.NDArray[np.float32]
 class Codec:
     """The checkpoint's own codec."""
 
-    def __init__(self, codec: Any, *, use_graphs: bool) -> None:
-        """`codec` is transformers' HiggsAudioV2TokenizerModel."""
+    def __init__(self, codec: Any, books: int, *, use_graphs: bool) -> None:
+        """`codec` is transformers' HiggsAudioV2TokenizerModel, of which the model uses so many codebooks."""
         self._codec = codec
+        self._books = books
+        self._common: frozenset[int] = frozenset()
         self._use_graphs = use_graphs
         self._graphs: dict[tuple[int, int], tuple[Any, Tensor, Tensor]] = {}
         self._pool: Any = None
@@ -49,8 +51,18 @@ class Codec:
     @torch.inference_mode()
     def decode(self, windows: Sequence[Codes]) -> Tensor:
         """Windows of one width to samples on the device, [windows, frames × 960], float32."""
-        made = [self._decode(windows[start : start + BATCHES[-1]]) for start in range(0, len(windows), BATCHES[-1])]
+        most = BATCHES[-1] if windows[0].shape[1] in self._common or not self._use_graphs else 1
+        made = [self._decode(windows[start : start + most]) for start in range(0, len(windows), most)]
         return made[0] if len(made) == 1 else torch.cat(made)
+
+    @torch.inference_mode()
+    def warm_up(self, common: Sequence[int]) -> None:
+        """Record what is needed all the time: windows of these widths in numbers, and any shorter one alone."""
+        self._common = frozenset(common)
+        if self._use_graphs:
+            for width in range(max(common), 0, -1):
+                for count in reversed(BATCHES if width in self._common else BATCHES[:1]):
+                    self._graph(count, width)
 
     def _decode(self, windows: Sequence[Codes]) -> Tensor:
         codes = torch.from_numpy(np.stack(windows).astype(np.int64))
@@ -68,12 +80,10 @@ class Codec:
     def _graph(self, count: int, width: int) -> tuple[Any, Tensor, Tensor]:
         if known := self._graphs.get((count, width)):
             return known
-        source = torch.zeros(count, self._codec.config.num_quantizers if hasattr(self._codec.config, "num_quantizers")
-                             else 8, width, dtype=torch.long, device=self.device)  # fmt: skip
+        source = torch.zeros(count, self._books, width, dtype=torch.long, device=self.device)
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            self._run(source)
             self._run(source)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()

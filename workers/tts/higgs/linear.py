@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Linear = Callable[[Tensor], Tensor]
-"""[rows, in] → [rows, out]."""
+
+class Linear(Protocol):
+    """[rows, in] → [rows, out]."""
+
+    bytes: int
+
+    def __call__(self, x: Tensor) -> Tensor: ...
 
 
 def as_linear(weights: Sequence[Tensor], *, int8: bool) -> Linear:
@@ -23,6 +29,7 @@ def as_linear(weights: Sequence[Tensor], *, int8: bool) -> Linear:
 class _Plain:
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight
+        self.bytes = weight.numel() * weight.element_size()
 
     def __call__(self, x: Tensor) -> Tensor:
         return functional.linear(x, self._weight)
@@ -37,6 +44,7 @@ class _Int8:
         scale = wide.abs().amax(1, keepdim=True).clamp_min(1e-8) / 127
         self._weight = (wide / scale).round().to(torch.int8)
         self._scale = scale[:, 0].to(weight.dtype)
+        self.bytes = weight.numel()
 
     def __call__(self, x: Tensor) -> Tensor:
         return functional.linear(x, self._weight.to(x.dtype)) * self._scale

@@ -49,11 +49,14 @@ class Slots:
 
     def put(self, slots: Sequence[int], states: Sequence[Mapping[str, float]]) -> None:
         """Begin sentences in `slots`, or empty them: what a state does not name is as for an empty slot."""
-        at = torch.tensor(slots, device=self.position.device)
-        for name, empty in _EMPTY.items():
+        # One copy to the device for all of them; doubles hold each of these whole numbers.
+        told = [[float(slot) for slot in slots]]
+        told += [[state.get(name, empty) for state in states] for name, empty in _EMPTY.items()]
+        values = torch.tensor(told, dtype=torch.float64).to(self.position.device)
+        at = values[0].long()
+        for name, value in zip(_EMPTY, values[1:], strict=True):
             tensor: Tensor = getattr(self, name)
-            values = torch.tensor([state.get(name, empty) for state in states], dtype=tensor.dtype)
-            tensor.index_copy_(0, at, values.to(tensor.device))
+            tensor.index_copy_(0, at, value.to(tensor.dtype))
         self.history.index_fill_(0, at, self.bos)
         self.last.index_fill_(0, at, self.bos)
 

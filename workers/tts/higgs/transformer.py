@@ -76,6 +76,19 @@ class Transformer:
         """Whether attention reads only what is filled, so that no shape depends on how far anybody is."""
         return self._ops is not plain_ops
 
+    def bytes(self) -> int:
+        """Of all weights."""
+        return sum(linear.bytes for linear in self._linears()) + _size(self._words) + _size(self._frames)
+
+    def step_bytes(self) -> int:
+        """Of the weights that a step reads."""
+        return sum(linear.bytes for linear in self._linears(of_steps=True))
+
+    def _linears(self, *, of_steps: bool = False) -> list[Linear]:
+        halves = [half for layer in self._layers for half in (layer.speech, *(() if of_steps else (layer.text,)))]
+        feeds = [linear for half in halves for linear in (half.gate_up, half.down)]
+        return [self._head, *feeds, *(linear for layer in self._layers for linear in (layer.qkv, layer.out))]
+
     def step(self, slots: Slots, last: Tensor, end: int) -> Tensor:
         """One frame further in the first slots.
 
@@ -150,6 +163,10 @@ def _runs(entries: Sequence[tuple[int, int, Prompt]], device: torch.device) -> t
         torch.tensor(tiles, dtype=torch.int32, device=device),
     )  # fmt: skip
     return runs, torch.from_numpy(at).to(device)
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def _take_layer(layer: Any, *, int8: bool) -> _Layer:

@@ -16,6 +16,10 @@ PIECES = (10, 10, 15)
 """Frames of the first pieces: 0.4 s are enough to begin, and while they are heard the next must be made."""
 PIECE = 25
 """Frames of every further one."""
+WIDTH = REACH + 1 + PIECE + REACH
+"""Frames that a window has at least, if there are so many before it."""
+COMMON_WIDTHS = (10, 30, 45, WIDTH)
+"""Of the first pieces and all but a short sentence's last."""
 FADE_SAMPLES = RATE_HZ // 50
 
 
@@ -57,8 +61,10 @@ class Windows:
             return None
         self._heard = end
         self._pieces += 1
-        # One frame more than it reaches: the fade goes back by half of one.
-        return Window(start, end, max(0, start - REACH - 1), min(frames, end + REACH), is_last)
+        high = min(frames, end + REACH)
+        # One frame more than it reaches: the fade goes back by half of one. What lies further back changes nothing,
+        # and makes nearly all windows one shape.
+        return Window(start, end, max(0, min(start - REACH - 1, high - WIDTH)), high, is_last)
 
     def take(self, window: Window, samples: Samples) -> Samples:
         """What is heard of a window's samples, float32."""
