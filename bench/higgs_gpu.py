@@ -18,6 +18,7 @@ import random
 import statistics
 import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def measure_steps(batch: Batch, sizes: list[int], copy_bytes_per_s: float, step_
 def measure_codec(codec: Codec, books: int) -> dict[str, float]:
     """Windows alone: a first one, and steady ones of several sentences."""
     found = {}
-    for count, width in ((1, 10), (1, 46), (4, 46), (16, 46)):
+    for count, width in ((1, 10), (1, 71), (4, 71), (16, 71)):
         windows = [np.random.default_rng(0).integers(0, 1024, (books, width)).astype(np.uint16)] * count
         for _ in range(3):
             codec.decode(windows)
@@ -257,6 +258,23 @@ def live(batch: Batch, config: Any, prefixes: list[Prompt], voices: int, seconds
     return told(listeners, time.perf_counter() - started, batch.steps - steps)
 
 
+def timed_phases(batch: Batch) -> dict[str, float]:
+    """Where the batch's thread spends its time, in seconds; it counts on."""
+    spent: dict[str, float] = defaultdict(float)
+    for name in ("_drop_cancelled", "_admit", "_start_step", "_read", "_decode", "_deliver"):
+        whole = getattr(batch, name)
+
+        def timed(*args: Any, whole: Any = whole, name: str = name, **kwargs: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return whole(*args, **kwargs)
+            finally:
+                spent[name] += time.perf_counter() - started
+
+        setattr(batch, name, timed)
+    return spent
+
+
 def exactness(batch: Batch, config: Any, prefixes: list[Prompt], frames: int) -> bool:
     """Whether one sentence has the same codes alone and among others."""
 
@@ -314,7 +332,7 @@ def main() -> None:
     if arguments.peer:
         with torch.inference_mode():
             note("peer_generate", measure_peer(model, arguments.peer, frames))
-    network = Transformer(model, arguments.positions, int8=arguments.int8)
+    network = Transformer(model, arguments.positions, device, int8=arguments.int8)
     codec = Codec(raw_codec, config.num_codebooks, use_graphs=device.type == "cuda")
     step_bytes = network.step_bytes()
     note("weights_gb", network.bytes() / 1e9)
@@ -327,12 +345,16 @@ def main() -> None:
             note("steps", measure_steps(batch, voices, copy, step_bytes))
     note("codec", measure_codec(codec, config.num_codebooks))
     prefixes = [voice_prefix(config, number) for number in range(CHARACTERS)]
+    spent = timed_phases(batch) if arguments.profile else {}
     batch.start()
     at_once(batch, config, prefixes, min(8, max(voices)), frames)  # reads the prefixes
     note("exact_in_batch", exactness(batch, config, prefixes, frames) if batch.slot_count > 5 else None)
     for number in voices:
         note(f"at_once_{number}", at_once(batch, config, prefixes, number, frames))
+        spent.clear()
         note(f"live_{number}", live(batch, config, prefixes, number, arguments.seconds))
+        if spent:
+            note(f"host_{number}", dict(spent))
     if "peer_generate" in found:
         best = max(found[f"at_once_{number}"]["audio_s_per_s"] for number in voices)
         note("best_over_peer", best / found["peer_generate"]["audio_s_per_s"])

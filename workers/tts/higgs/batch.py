@@ -19,7 +19,7 @@ import torch
 from contract.errors import EngineFailed, SpeechError, TextUnspeakable
 from workers.tts.higgs.codec import Codec
 from workers.tts.higgs.prefixes import Prefixes
-from workers.tts.higgs.prompt import Prompt
+from workers.tts.higgs.reader import Entry, Reader
 from workers.tts.higgs.slots import Slots
 from workers.tts.higgs.stepper import Step, Stepper
 from workers.tts.higgs.take import End, Take
@@ -126,6 +126,7 @@ class Batch:
         self._stepper = Stepper(
             network, self._slots, config.audio_stream_eos_id, use_graphs=self._on_gpu, one_size=options.exact
         )
+        self._reader = Reader(network, self._slots, use_graphs=self._on_gpu and network.has_kernels)
         self._takes: list[Take | None] = [None] * count
         self._tracks = Tracks(count, options.positions, config.num_codebooks, config.audio_stream_bos_id,
                               config.audio_stream_eos_id)  # fmt: skip
@@ -179,7 +180,7 @@ class Batch:
         free = [slot for slot, take in enumerate(self._takes) if take is None]
         if not free or not self._waiting:
             return
-        entries: list[tuple[int, int, Prompt]] = []
+        entries: list[Entry] = []
         budget = PREFILL_TOKENS
         for slot in free:
             take = self._next_waiting() if budget > 0 else None
@@ -190,16 +191,16 @@ class Batch:
         packs = [[entry] for entry in entries] if self._options.exact else [entries]
         for pack in packs:
             if pack:
-                self._network.prefill(self._slots, pack)
+                self._reader.read(pack)
 
-    def _begin(self, slot: int, take: Take, entries: list[tuple[int, int, Prompt]]) -> int:
+    def _begin(self, slot: int, take: Take, entries: list[Entry]) -> int:
         """Prepare a slot; how many tokens are to be read for it."""
         start, read = len(take.prefix), len(take.rest)
         key = take.prefix.key()
         if kept := self._prefixes.find(key):
             self._slots.copy_prefix(slot, *kept)
         else:
-            self._network.prefill(self._slots, [(slot, 0, take.prefix)])
+            self._reader.read([(slot, 0, take.prefix)])
             self._prefixes.keep(key, self._slots.take_prefix(slot, start))
             read += start
         entries.append((slot, start, take.rest))
@@ -305,7 +306,7 @@ class Batch:
         with self._lock:
             self._waiting.extendleft(reversed(again))
         self._prefixes.clear()
-        del self._slots, self._stepper
+        del self._slots, self._stepper, self._reader
         if self._on_gpu:
             torch.cuda.empty_cache()
         self._build(count)

@@ -28,7 +28,7 @@ class Checkpoint:
     """What was loaded, in the classes of transformers."""
 
     model: Any
-    """HiggsAudioV2ForConditionalGeneration."""
+    """HiggsAudioV2ForConditionalGeneration, in the host's memory."""
     codec: Any
     """HiggsAudioV2TokenizerModel, float32."""
     tokenizer: Any
@@ -59,7 +59,7 @@ def load(model_at: str, codec_at: str, device: torch.device, dtype: torch.dtype)
         raise EngineUnavailable(f"The checkpoint {model_at} lacks {len(missing)} of its weights, the first {missing[0]}.")
     if getattr(model.config, "model_type", "") != "higgs_audio_v2":
         raise EngineUnavailable(f"The checkpoint {model_at} is none of Higgs Audio v2.")
-    return Checkpoint(model.eval().to(device), codec.eval().to(device), tokenizer, model_at)
+    return Checkpoint(model.eval(), codec.eval().to(device), tokenizer, model_at)
 
 
 def check_folder(at: str, needed: tuple[str, ...]) -> None:

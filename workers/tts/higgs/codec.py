@@ -41,6 +41,8 @@ class Codec:
         self.device: torch.device = codec.device
         if hasattr(codec, "remove_weight_norm"):
             codec.remove_weight_norm()
+        if self.device.type == "cuda":
+            _fuse_snakes(codec.acoustic_decoder)
 
     @torch.inference_mode()
     def encode(self, samples: Samples) -> Codes:
@@ -92,3 +94,27 @@ class Codec:
         self._pool = self._pool or graph.pool()
         self._graphs[count, width] = graph, source, made
         return self._graphs[count, width]
+
+
+class _Snake(torch.nn.Module):
+    """The decoder's activation as one kernel instead of five; it runs at every sample of every layer."""
+
+    def __init__(self, alpha: Tensor) -> None:
+        super().__init__()
+        self._alpha = alpha
+
+    def forward(self, x: Tensor) -> Tensor:
+        from workers.tts.higgs import kernels
+
+        return kernels.snake(x, self._alpha)
+
+
+def _fuse_snakes(decoder: torch.nn.Module) -> None:
+    try:
+        from workers.tts.higgs import kernels  # noqa: F401
+    except ImportError:
+        return
+    for module in list(decoder.modules()):
+        for name, child in list(module.named_children()):
+            if type(child).__name__ == "Snake1d":
+                setattr(module, name, _Snake(child.alpha.data))

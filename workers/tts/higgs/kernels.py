@@ -10,10 +10,8 @@ import triton  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import triton.language as tl  # type: ignore[import-not-found, import-untyped, unused-ignore]
 from torch import Tensor
 
-from workers.tts.higgs.plain_ops import Runs
+from workers.tts.higgs.plain_ops import TILE_TOKENS, Runs
 
-TILE_TOKENS = 16
-"""Tokens of one run that a program attends for at once."""
 KEYS_AT_ONCE = 64
 
 
@@ -115,6 +113,81 @@ def _attend_kernel(  # type: ignore[no-untyped-def]
         best = higher
     heard = heard / total[:, None]
     tl.store(out_at + at[:, None] + column[None, :], heard.to(out_at.dtype.element_ty), mask=inside[:, None])
+
+
+@triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
+def _snake_kernel(x_at, alpha_at, out_at, channels, length, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001, N803, E501
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = column < length
+    alpha = tl.load(alpha_at + row % channels).to(tl.float32)
+    x = tl.load(x_at + row * length + column, mask=inside, other=0.0).to(tl.float32)
+    wave = tl.sin(alpha * x)
+    tl.store(out_at + row * length + column, x + wave * wave / (alpha + 1e-9), mask=inside)
+
+
+@triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
+def _noise_kernel(seed_at, row_at, out_at, salt, books, vocabulary, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001, N803, E501
+    program = tl.program_id(0).to(tl.int64)
+    slot, book = program // books, program % books
+    code = tl.arange(0, BLOCK)
+    word = 0xFFFFFFFF
+    seed, row = tl.load(seed_at + slot) + salt, tl.load(row_at + slot)
+    x = (seed * 0x9E3779B1 + row * 0x85EBCA77 + book * 0xC2B2AE3D + code.to(tl.int64) * 0x27D4EB2F) & word
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & word
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & word
+    x = x ^ (x >> 16)
+    uniform = ((x >> 9).to(tl.float32) + 0.5) / 8388608.0
+    tl.store(out_at + program * vocabulary + code, -tl.log(-tl.log(uniform)), mask=code < vocabulary)
+
+
+@triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
+def _int8_kernel(  # type: ignore[no-untyped-def]
+    x_at, weight_at, scale_at, out_at, rows, outs, ins,  # noqa: ANN001
+    ROWS: tl.constexpr, OUTS: tl.constexpr, INS: tl.constexpr,  # noqa: N803
+) -> None:  # fmt: skip
+    out = tl.program_id(0) * OUTS + tl.arange(0, OUTS)
+    row = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
+    column = tl.arange(0, INS)
+    is_row, is_out = row < rows, out < outs
+    total = tl.zeros([ROWS, OUTS], tl.float32)
+    for start in range(0, ins, INS):
+        inside = start + column < ins
+        at = start + column[None, :]
+        x = tl.load(x_at + row[:, None] * ins + at, mask=is_row[:, None] & inside[None, :], other=0.0)
+        weight = tl.load(weight_at + out[:, None] * ins + at, mask=is_out[:, None] & inside[None, :], other=0)
+        total += tl.dot(x, tl.trans(weight.to(x.dtype)))
+    total = total * tl.load(scale_at + out, mask=is_out, other=0.0).to(tl.float32)[None, :]
+    tl.store(out_at + row[:, None] * outs + out[None, :], total.to(out_at.dtype.element_ty),
+             mask=is_row[:, None] & is_out[None, :])  # fmt: skip
+
+
+def int8_linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    """[rows, in] times int8 [out, in], each output times its scale."""
+    rows, ins = x.shape
+    outs = len(weight)
+    out = x.new_empty(rows, outs)
+    block = min(64, max(16, triton.next_power_of_2(rows)))
+    _launch(_int8_kernel, (triton.cdiv(outs, 32), triton.cdiv(rows, block)), x, weight, scale, out, rows, outs, ins,
+            ROWS=block, OUTS=32, INS=128, num_warps=4, num_stages=4)  # fmt: skip
+    return out
+
+
+def snake(x: Tensor, alpha: Tensor) -> Tensor:
+    """The codec's activation, x + sin²(αx) / α; [batch, channels, samples], `alpha` [1, channels, 1]."""
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    rows = x.shape[0] * x.shape[1]
+    _launch(_snake_kernel, (rows, triton.cdiv(x.shape[2], 1024)), x, alpha, out, x.shape[1], x.shape[2], BLOCK=1024)
+    return out
+
+
+def noise(seed: Tensor, row: Tensor, salt: int, books: int, vocabulary: int) -> Tensor:
+    """See `plain_ops.noise`."""
+    out = torch.empty(len(seed), books, vocabulary, device=seed.device)
+    _launch(_noise_kernel, (len(seed) * books,), seed, row, out, salt, books, vocabulary,
+            BLOCK=triton.next_power_of_2(vocabulary))  # fmt: skip
+    return out
 
 
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:

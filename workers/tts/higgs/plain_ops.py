@@ -13,22 +13,22 @@ from torch import Tensor
 from torch.nn import functional
 
 
+TILE_TOKENS = 16
+"""Tokens of one prompt that the kernel attends for at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Which tokens belong together: run r is `lengths[r]` tokens long and goes on in slot `slots[r]`."""
+    """Which tokens belong together. In a step each is a run of its own, in the slot of its number."""
 
-    slots: Tensor
-    """[runs], of the device."""
-    lengths: list[int] | None
-    """None: each run is one token, which is how a running batch goes on."""
+    lengths: list[tuple[int, int]] | None
+    """Slot and number of tokens of each run; None in a step, or where it is on the device only."""
     ends: list[int] | None
-    """Positions that are filled in each run's slot, its own tokens included; None where that is on the device only."""
-    slot_list: list[int] | None
-    """`slots` on the host."""
+    """Positions that are filled in each run's slot, its own tokens included; in a step one that bounds them all."""
     token_slots: Tensor
-    """[T], of the device."""
-    tiles: Tensor | None = None
-    """[tiles, 3] slot, first token and number of tokens, for the kernel; None: every token is one."""
+    """[T]."""
+    tiles: Tensor | None
+    """[tiles, 3] slot, first token and number of tokens, for the kernel; None in a step."""
 
 
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -64,10 +64,11 @@ def rotate_and_store(qkv: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, values
 
 def attend(query: Tensor, keys: Tensor, values: Tensor, runs: Runs, at: Tensor) -> Tensor:
     """What each token [T, Hq, D] takes from the positions of its slot up to its own. Returns the same shape."""
-    if runs.lengths is None or runs.ends is None or runs.slot_list is None:
-        return _attend_each(query, keys, values, at, max(runs.ends or [keys.shape[2]]))
+    ends = runs.ends or [keys.shape[2]]
+    if runs.lengths is None:
+        return _attend_each(query, keys, values, at, ends[0])
     taken, start = [], 0
-    for slot, length, end in zip(runs.slot_list, runs.lengths, runs.ends, strict=True):
+    for (slot, length), end in zip(runs.lengths, ends, strict=True):
         run = query[start : start + length].transpose(0, 1).unsqueeze(0)
         mask = torch.ones(length, end, dtype=torch.bool, device=query.device).tril(end - length)
         heard = functional.scaled_dot_product_attention(
@@ -93,3 +94,24 @@ def _attend_each(query: Tensor, keys: Tensor, values: Tensor, at: Tensor, end: i
 def _half_turned(x: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     return torch.cat((-second, first), dim=-1)
+
+
+def noise(seed: Tensor, row: Tensor, salt: int, books: int, vocabulary: int) -> Tensor:
+    """Gumbel noise, [B, codebooks, vocabulary], from a hash of seed, row, codebook and code (mixing as in
+    https://github.com/skeeto/hash-prospector); `seed` and `row` [B]."""
+    device = seed.device
+    x = (
+        (seed.view(-1, 1, 1) + salt) * 0x9E3779B1
+        + row.view(-1, 1, 1) * 0x85EBCA77
+        + torch.arange(books, device=device).view(1, books, 1) * 0xC2B2AE3D
+        + torch.arange(vocabulary, device=device).view(1, 1, vocabulary) * 0x27D4EB2F
+    ) & _WORD
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = ((x ^ (x >> shift)) * factor) & _WORD
+    x = x ^ (x >> 16)
+    # 23 bits: with more the largest would round to 1, whose noise has no end.
+    uniform = ((x >> 9).float() + 0.5) / (1 << 23)
+    return -torch.log(-torch.log(uniform))
+
+
+_WORD = 0xFFFFFFFF

@@ -7,6 +7,8 @@ was there too often of late is drawn anew from the whole distribution.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -16,11 +18,14 @@ MOST_K = 64
 """No more candidates than this are looked at."""
 COLD = 1e-5
 """At or below this temperature the most likely code is taken."""
-_WORD = 0xFFFFFFFF
 _RESAMPLE = 7919
 
 
-def sample(logits: Tensor, slots: Slots, bos: int, eos: int) -> Tensor:
+Noise = Callable[[Tensor, Tensor, int, int, int], Tensor]
+"""`plain_ops.noise`, or the kernel."""
+
+
+def sample(logits: Tensor, slots: Slots, bos: int, eos: int, noise: Noise) -> Tensor:
     """Draw the next row, [B, codebooks], from float32 `logits` [B, codebooks, vocabulary], and take it into the state
     of the first B slots: start and end of speech run diagonally through the codebooks."""
     count, books, _ = logits.shape
@@ -29,11 +34,11 @@ def sample(logits: Tensor, slots: Slots, bos: int, eos: int) -> Tensor:
     history = slots.history[:count]
     is_cold = (slots.temperature[:count] <= COLD).view(count, 1)
 
-    codes = torch.where(is_cold, logits.argmax(-1), _draw(logits, slots, bos))
+    codes = torch.where(is_cold, logits.argmax(-1), _draw(logits, slots, bos, noise))
     repeats = ((history == codes.unsqueeze(1)) & (history < bos)).sum(1)
     speech = logits.clone()
     speech[..., bos:] = torch.finfo(logits.dtype).min
-    again = (speech + _gumbel(seed + _RESAMPLE, row, books, logits.shape[-1])).argmax(-1)
+    again = (speech + noise(seed, row, _RESAMPLE, books, logits.shape[-1])).argmax(-1)
     codes = torch.where(repeats >= slots.most_repeats[:count].view(count, 1), again, codes)
 
     codes = torch.where(book >= row.view(count, 1), bos, codes)
@@ -48,7 +53,7 @@ def sample(logits: Tensor, slots: Slots, bos: int, eos: int) -> Tensor:
     return codes
 
 
-def _draw(logits: Tensor, slots: Slots, bos: int) -> Tensor:
+def _draw(logits: Tensor, slots: Slots, bos: int, noise: Noise) -> Tensor:
     """Temperature, then the k most likely, then those that make up p."""
     count, books, vocabulary = logits.shape
     k = min(MOST_K, vocabulary)
@@ -61,24 +66,6 @@ def _draw(logits: Tensor, slots: Slots, bos: int) -> Tensor:
     share = best.masked_fill(is_out, lowest).softmax(-1)
     is_out = is_out | ((share.cumsum(-1) - share) >= slots.top_p[:count].view(count, 1, 1))
     is_out = is_out & (rank > 0)
-    noise = _gumbel(slots.seed[:count], slots.row[:count], books, vocabulary).gather(-1, ids)
-    chosen = (best.masked_fill(is_out, lowest) + noise).argmax(-1, keepdim=True)
+    drawn = noise(slots.seed[:count], slots.row[:count], 0, books, vocabulary).gather(-1, ids)
+    chosen = (best.masked_fill(is_out, lowest) + drawn).argmax(-1, keepdim=True)
     return ids.gather(-1, chosen).squeeze(-1)
-
-
-def _gumbel(seed: Tensor, row: Tensor, books: int, vocabulary: int) -> Tensor:
-    """[B, codebooks, vocabulary] from a hash of seed, row, codebook and code (mixing as in
-    https://github.com/skeeto/hash-prospector)."""
-    device = seed.device
-    x = (
-        seed.view(-1, 1, 1) * 0x9E3779B1
-        + row.view(-1, 1, 1) * 0x85EBCA77
-        + torch.arange(books, device=device).view(1, books, 1) * 0xC2B2AE3D
-        + torch.arange(vocabulary, device=device).view(1, 1, vocabulary) * 0x27D4EB2F
-    ) & _WORD
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        x = ((x ^ (x >> shift)) * factor) & _WORD
-    x = x ^ (x >> 16)
-    # 23 bits: with more the largest would round to 1, whose noise has no end.
-    uniform = ((x >> 9).float() + 0.5) / (1 << 23)
-    return -torch.log(-torch.log(uniform))

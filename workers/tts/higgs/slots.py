@@ -16,7 +16,7 @@ HISTORY_ROWS = 7
 
 
 class Slots:
-    """`count` places of `positions` each."""
+    """`count` places of `positions` each, and one more that nobody has: what is read only to fill up a size goes there."""
 
     def __init__(self, config: Any, count: int, positions: int, device: torch.device, dtype: torch.dtype) -> None:
         """`config` is that of transformers.
@@ -24,7 +24,7 @@ class Slots:
         Raises: torch.OutOfMemoryError.
         """
         books, bos = config.num_codebooks, config.audio_stream_bos_id
-        shape = (config.num_hidden_layers, count, config.num_key_value_heads, positions, config.head_dim)
+        shape = (config.num_hidden_layers, count + 1, config.num_key_value_heads, positions, config.head_dim)
         self.count = count
         self.positions = positions
         self.bos: int = bos

@@ -80,7 +80,7 @@ class Stepper:
 
     def _run(self, count: int, end: int) -> Tensor:
         logits = self._network.step(self._slots, self._slots.last[:count], end)
-        return sample(logits, self._slots, self._slots.bos, self._eos)
+        return sample(logits, self._slots, self._slots.bos, self._eos, self._network.ops.noise)
 
     def _record_all(self) -> None:
         pool = None

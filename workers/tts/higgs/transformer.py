@@ -6,11 +6,9 @@ and speech and text take their own normalisation and their own feed-forward laye
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,10 +16,7 @@ from torch.nn import functional
 from workers.tts.higgs import plain_ops
 from workers.tts.higgs.linear import Linear, as_linear
 from workers.tts.higgs.plain_ops import Runs
-from workers.tts.higgs.prompt import Prompt
 from workers.tts.higgs.slots import Slots
-
-TILE_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +40,37 @@ class _Layer:
 class Transformer:
     """28 layers at the real size. It takes the weights out of `model`, which is of no use afterwards."""
 
-    def __init__(self, model: Any, positions: int, *, int8: bool = False) -> None:
+    def __init__(self, model: Any, positions: int, device: torch.device, *, int8: bool = False) -> None:
+        """`model` may be in the host's memory: each weight goes to the device when it has its final form."""
         config = model.config
         self.books: int = config.num_codebooks
         self.vocabulary: int = config.codebook_size
         self.eps: float = config.rms_norm_eps
-        self.device: torch.device = model.device
+        self.device = device
         self.dtype: torch.dtype = model.dtype
         inner = model.model
-        self._words: Tensor = inner.embed_tokens.weight.data
-        self._frames: Tensor = inner.embed_audio_tokens.embed_audio_tokens.weight.data
-        self._offsets = torch.arange(self.books, device=self.device) * self.vocabulary
-        everywhere = torch.arange(positions, device=self.device).unsqueeze(0)
-        cos, sin = inner.rotary_emb(self._words[:1], everywhere)
-        self._cos, self._sin = cos[0].contiguous(), sin[0].contiguous()
-        self._layers = [_take_layer(layer, int8=int8) for layer in inner.layers]
-        self._last: Tensor = inner.norm.weight.data
-        self._head = as_linear([model.audio_lm_head.weight.data], int8=False)
-        self._ops: Any = plain_ops
+        everywhere = torch.arange(positions, device=model.device).unsqueeze(0)
+        cos, sin = inner.rotary_emb(inner.embed_tokens.weight[:1], everywhere)
+        self._cos, self._sin = cos[0].detach().to(device).contiguous(), sin[0].detach().to(device).contiguous()
+        self._words: Tensor = inner.embed_tokens.weight.data.to(device)
+        self._frames: Tensor = inner.embed_audio_tokens.embed_audio_tokens.weight.data.to(device)
+        self._offsets = torch.arange(self.books, device=device) * self.vocabulary
+        self._layers = [_take_layer(layer, device, int8=int8) for layer in inner.layers]
+        self._last: Tensor = inner.norm.weight.data.to(device)
+        self._head = as_linear([model.audio_lm_head.weight.data], device, int8=False)
+        self.ops: Any = plain_ops
         if self.device.type == "cuda":
             try:
                 from workers.tts.higgs import kernels
 
-                self._ops = kernels
+                self.ops = kernels
             except ImportError:
-                self._ops = plain_ops
+                self.ops = plain_ops
 
     @property
     def has_kernels(self) -> bool:
         """Whether attention reads only what is filled, so that no shape depends on how far anybody is."""
-        return self._ops is not plain_ops
+        return self.ops is not plain_ops
 
     def bytes(self) -> int:
         """Of all weights."""
@@ -97,9 +93,9 @@ class Transformer:
         """
         count = len(last)
         x = functional.embedding(last + self._offsets, self._frames).sum(-2)
-        runs = Runs(slots.numbers[:count], None, [end], None, slots.numbers[:count])
+        runs = Runs(None, [end], slots.numbers[:count], None)
         at = slots.position[:count]
-        ops, eps = self._ops, self.eps
+        ops, eps = self.ops, self.eps
         change: Tensor | None = None
         for number, layer in enumerate(self._layers):
             speech = layer.speech
@@ -114,80 +110,62 @@ class Transformer:
         _, normed = ops.add_norm(x, change, self._last, eps)
         return self._head(normed).float().view(count, self.books, self.vocabulary)
 
-    def prefill(self, slots: Slots, entries: Sequence[tuple[int, int, Prompt]]) -> None:
-        """Read prompts into their slots: (slot, first position, prompt) each. Nothing is sampled: the first row of
-        speech is its start by construction."""
-        device = self.device
-        prompts = [prompt for _, _, prompt in entries]
-        ids = torch.from_numpy(np.concatenate([prompt.ids for prompt in prompts])).to(device)
-        is_audio = torch.from_numpy(np.concatenate([prompt.is_audio for prompt in prompts]))
-        speech_at, text_at = is_audio.nonzero()[:, 0].to(device), (~is_audio).nonzero()[:, 0].to(device)
-        runs, at = _runs(entries, device)
+    def read(
+        self, slots: Slots, ids: Tensor, rows: Tensor, is_audio: Tensor, runs: Runs, at: Tensor, *, has_speech: bool
+    ) -> None:
+        """Read prompts into their slots: token ids [T], rows of codes [T, codebooks] where `is_audio` [T].
+
+        Both halves are computed for every token, because which is which is on the device; without `has_speech` only
+        that of text.
+        """
         x = functional.embedding(ids, self._words)
-        if len(speech_at):
-            rows = torch.from_numpy(np.concatenate([prompt.rows for prompt in prompts])).to(device)
-            x[speech_at] = functional.embedding(rows + self._offsets, self._frames).sum(-2)
-        mask = is_audio.to(device).unsqueeze(1)
-        ops = self._ops
+        mask = is_audio.unsqueeze(1)
+        if has_speech:
+            x = torch.where(mask, functional.embedding(rows + self._offsets, self._frames).sum(-2), x)
+        ops, eps = self.ops, self.eps
         for number, layer in enumerate(self._layers):
-            speech, text = layer.speech, layer.text
-            weight = torch.where(mask, speech.before_attention, text.before_attention)
-            x = x + self._attention(number, layer, slots, ops.norm(x, weight, self.eps), runs, at)
+            text, speech = layer.text, layer.speech
+            weight = torch.where(mask, speech.before_attention, text.before_attention) if has_speech else text.before_attention  # noqa: E501
+            heard = self._attention(number, layer, slots, ops.norm(x, weight, eps), runs, at)
             if number == len(self._layers) - 1:
                 return  # what a prompt leaves behind are its keys and values
-            weight = torch.where(mask, speech.before_feed, text.before_feed)
-            normed = ops.norm(x, weight, self.eps)
-            for half, where in ((speech, speech_at), (text, text_at)):
-                if len(where):
-                    x.index_add_(0, where, half.down(ops.gate(half.gate_up(normed[where]))))
+            weight = torch.where(mask, speech.before_feed, text.before_feed) if has_speech else text.before_feed
+            x, normed = ops.add_norm(x, heard, weight, eps)
+            change = text.down(ops.gate(text.gate_up(normed)))
+            if has_speech:
+                change = torch.where(mask, speech.down(ops.gate(speech.gate_up(normed))), change)
+            x = x + change
 
     def _attention(self, number: int, layer: _Layer, slots: Slots, x: Tensor, runs: Runs, at: Tensor) -> Tensor:
         keys, values = slots.keys[number], slots.values[number]
-        query = self._ops.rotate_and_store(layer.qkv(x), self._cos, self._sin, keys, values, runs, at)
-        return layer.out(self._ops.attend(query, keys, values, runs, at).flatten(1))
-
-
-def _runs(entries: Sequence[tuple[int, int, Prompt]], device: torch.device) -> tuple[Runs, Tensor]:
-    slots = [slot for slot, _, _ in entries]
-    lengths = [len(prompt) for _, _, prompt in entries]
-    ends = [first + len(prompt) for _, first, prompt in entries]
-    at = np.concatenate([np.arange(first, first + len(prompt)) for _, first, prompt in entries])
-    tiles, start = [], 0
-    for slot, length in zip(slots, lengths, strict=True):
-        tiles += [(slot, start + i, min(TILE_TOKENS, length - i)) for i in range(0, length, TILE_TOKENS)]
-        start += length
-    told = torch.tensor(slots, device=device)
-    runs = Runs(
-        told, lengths, ends, slots,
-        torch.from_numpy(np.repeat(slots, lengths)).to(device),
-        torch.tensor(tiles, dtype=torch.int32, device=device),
-    )  # fmt: skip
-    return runs, torch.from_numpy(at).to(device)
+        query = self.ops.rotate_and_store(layer.qkv(x), self._cos, self._sin, keys, values, runs, at)
+        return layer.out(self.ops.attend(query, keys, values, runs, at).flatten(1))
 
 
 def _size(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _take_layer(layer: Any, *, int8: bool) -> _Layer:
+def _take_layer(layer: Any, device: torch.device, *, int8: bool) -> _Layer:
     attention = layer.self_attn
+
+    def linear(*parts: Any) -> Linear:
+        return as_linear([part.weight.data for part in parts], device, int8=int8)
+
+    def half(before_attention: Any, before_feed: Any, feed: Any) -> _Half:
+        return _Half(
+            before_attention.weight.data.to(device),
+            before_feed.weight.data.to(device),
+            linear(feed.gate_proj, feed.up_proj),
+            linear(feed.down_proj),
+        )
+
     taken = _Layer(
-        qkv=as_linear([one.weight.data for one in (attention.q_proj, attention.k_proj, attention.v_proj)], int8=int8),
-        out=as_linear([attention.o_proj.weight.data], int8=int8),
-        speech=_take_half(
-            layer.audio_input_layernorm, layer.audio_post_attention_layernorm, layer.audio_mlp, int8=int8
-        ),
-        text=_take_half(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp, int8=int8),
+        qkv=linear(attention.q_proj, attention.k_proj, attention.v_proj),
+        out=linear(attention.o_proj),
+        speech=half(layer.audio_input_layernorm, layer.audio_post_attention_layernorm, layer.audio_mlp),
+        text=half(layer.input_layernorm, layer.post_attention_layernorm, layer.mlp),
     )
     for parameter in layer.parameters():
         parameter.data = parameter.data.new_empty(0)
     return taken
-
-
-def _take_half(before_attention: Any, before_feed: Any, feed: Any, *, int8: bool) -> _Half:
-    return _Half(
-        before_attention.weight.data,
-        before_feed.weight.data,
-        as_linear([feed.gate_proj.weight.data, feed.up_proj.weight.data], int8=int8),
-        as_linear([feed.down_proj.weight.data], int8=int8),
-    )

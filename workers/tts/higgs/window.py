@@ -12,13 +12,13 @@ import numpy as np
 
 from workers.tts.higgs.codec import FRAME_SAMPLES, REACH, RATE_HZ, Samples
 
-PIECES = (10, 10, 15)
+PIECES = (10, 10, 15, 25)
 """Frames of the first pieces: 0.4 s are enough to begin, and while they are heard the next must be made."""
-PIECE = 25
-"""Frames of every further one."""
+PIECE = 50
+"""Frames of every further one: the longer, the less is decoded twice."""
 WIDTH = REACH + 1 + PIECE + REACH
 """Frames that a window has at least, if there are so many before it."""
-COMMON_WIDTHS = (10, 30, 45, WIDTH)
+COMMON_WIDTHS = (10, 30, 45, 70, WIDTH)
 """Of the first pieces and all but a short sentence's last."""
 FADE_SAMPLES = RATE_HZ // 50
 
