@@ -307,7 +307,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--peer", type=int, default=2, help="sentences that the peer makes")
     parser.add_argument("--int8", action="store_true")
-    parser.add_argument("--exact", action="store_true", help="always step all slots")
+    parser.add_argument("--inexact", action="store_true", help="step only as many slots as are needed")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--positions", type=int, default=1024)
@@ -316,7 +316,7 @@ def main() -> None:
     voices = [int(number) for number in arguments.voices.split(",")]
     device = torch.device("cuda" if torch.cuda.is_available() and not arguments.tiny else "cpu")
     frames = 20 if arguments.tiny else SENTENCE_FRAMES
-    found: dict[str, Any] = {"torch": torch.__version__, "int8": arguments.int8, "exact": arguments.exact}
+    found: dict[str, Any] = {"torch": torch.__version__, "int8": arguments.int8, "exact": not arguments.inexact}
     started = time.perf_counter()
 
     def note(name: str, value: Any) -> None:
@@ -336,7 +336,7 @@ def main() -> None:
     codec = Codec(raw_codec, config.num_codebooks, use_graphs=device.type == "cuda")
     step_bytes = network.step_bytes()
     note("weights_gb", network.bytes() / 1e9)
-    batch = Batch(network, codec, config, Options(max(voices), arguments.positions, exact=arguments.exact))
+    batch = Batch(network, codec, config, Options(max(voices), arguments.positions, exact=not arguments.inexact))
     note("ready", True)
     if device.type == "cuda":
         copy = measure_copy()

@@ -28,6 +28,14 @@ class WorkerSettings(BaseSettings):
     piper_voices: str = ""
     kokoro_model: str = ""
     kokoro_voices: str = ""
+    higgs_model: str = "bosonai/higgs-audio-v2-generation-3B-base"
+    higgs_codec: str = "bosonai/higgs-audio-v2-tokenizer"
+    higgs_device: str = "auto"
+    higgs_dtype: str = "auto"
+    higgs_slots: int = Field(0, ge=0, le=256)
+    higgs_positions: int = Field(2048, ge=512, le=8192)
+    higgs_int8: bool = False
+    higgs_exact: bool = True
     cache_mb: int = Field(512, ge=0)
     smollm2: str = ""
     stt_engine: str = "whisper"

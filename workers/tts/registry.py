@@ -13,6 +13,7 @@ TABLE = {
     "kokoro": "workers.tts.kokoro:KokoroEngine",
     "piper": "workers.tts.piper:PiperEngine",
     "espeak": "workers.tts.espeak:EspeakEngine",
+    "higgs": "workers.tts.higgs.engine:HiggsEngine",
     "azure": "workers.tts.azure:AzureEngine",
     "minimax": "workers.tts.minimax:MiniMaxEngine",
     "openai_speech": "workers.tts.openai_speech:OpenAISpeechEngine",

@@ -40,8 +40,8 @@ class Options:
 
     slots: int = 8
     positions: int = 2048
-    prefix_bytes: int = 2 << 30
-    exact: bool = False
+    prefix_bytes: int = 1 << 30
+    exact: bool = True
     """The same samples for the same job whoever else is in the batch, on the same kind of device; slower for few."""
 
 
