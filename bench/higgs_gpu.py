@@ -1,4 +1,4 @@
-"""Higgs Audio v2 at its real size with random weights, which cost the same as trained ones: how many voices a GPU holds.
+"""Higgs Audio v2 at its real size, with random weights that cost the same as trained ones: voices that a GPU holds.
 
     cueline bench higgs_gpu [--voices 1,8,32,64,128] [--seconds 8] [--int8] [--out FILE]
     cueline bench higgs_gpu --tiny                       the same in small, on a CPU: that it runs, no figure
@@ -55,7 +55,11 @@ def build(*, tiny: bool, device: torch.device) -> tuple[Any, Any]:
     if tiny:
         small = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
                  "num_key_value_heads": 2, "head_dim": 16}  # fmt: skip
-        codec_config["acoustic_model_config"] |= {"encoder_hidden_size": 4, "decoder_hidden_size": 64, "hidden_size": 16}
+        codec_config["acoustic_model_config"] |= {
+            "encoder_hidden_size": 4,
+            "decoder_hidden_size": 64,
+            "hidden_size": 16,
+        }
         codec_config["semantic_model_config"] |= {
             "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
             "conv_dim": [8] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2,
@@ -137,12 +141,14 @@ def measure_steps(batch: Batch, sizes: list[int], copy_bytes_per_s: float, step_
     found = {}
     slots = batch._slots
     config = batch._config
-    per_position = slots.keys.element_size() * 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+    per_position = (
+        slots.keys.element_size() * 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+    )
     for size in sizes:
         if size > slots.count:
             continue
         slots.put(list(range(size)), [{"position": 600, "is_on": 1}] * size)
-        takes = [(slot, None) for slot in range(size)]
+        takes: list[Any] = [(slot, None) for slot in range(size)]
         for _ in range(3):
             batch._stepper.start(takes, 700).wait()
         torch.cuda.synchronize()
@@ -219,7 +225,9 @@ def at_once(batch: Batch, config: Any, prefixes: list[Prompt], voices: int, fram
     steps = batch.steps
     started = time.perf_counter()
     takes = [
-        batch.submit(Take(prefixes[n % len(prefixes)], sentence(config, n), seed=n, most_frames=frames, sampling=Sampling()))
+        batch.submit(
+            Take(prefixes[n % len(prefixes)], sentence(config, n), seed=n, most_frames=frames, sampling=Sampling())
+        )
         for n in range(voices)
     ]
     threads = [threading.Thread(target=one.hear, args=(take,)) for one, take in zip(listeners, takes, strict=True)]

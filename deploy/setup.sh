@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a bare machine able to run or test Cueline. Called by the Makefile, one part at a time:
 #   .base    the virtual environment with what running needs
-#   .whisper the same with what listening needs; .piper, .kokoro with what these voices need, .local our own model
+#   .whisper the same with what listening needs; .piper, .kokoro, .higgs with what these voices need, .local our own model
 #   .dev     the same with what tests and checks need
 #   node     what lints the page
 #   tools    node and a Chromium for the tests of the page, docker-compose for that of its file, faketime, postgres
@@ -101,13 +101,13 @@ LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
 case "$1" in
     .base) install_project . .base ;;
-    .whisper | .piper | .kokoro | .local)
+    .whisper | .piper | .kokoro | .higgs | .local)
         install_project ".[${1#.}]" "$1"
         touch $VENV/.base
         ;;
     .dev)
-        install_project '.[dev,whisper,supabase,piper,kokoro,local]' .dev
-        touch $VENV/.base $VENV/.whisper $VENV/.piper $VENV/.kokoro $VENV/.local
+        install_project '.[dev,whisper,supabase,piper,kokoro,higgs,local]' .dev
+        touch $VENV/.base $VENV/.whisper $VENV/.piper $VENV/.kokoro $VENV/.higgs $VENV/.local
         ;;
     node)
         need_node

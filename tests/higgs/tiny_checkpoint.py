@@ -7,6 +7,11 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from workers.tts.higgs.checkpoint import provide_resample
+
+provide_resample()
+
 from transformers import (
     DacFeatureExtractor,
     GenerationConfig,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import pairwise
+from typing import Any
 
 import av
 import numpy as np
@@ -27,7 +29,7 @@ def altered(blocks: Iterable[bytes], rate: float, pitch: float) -> Iterator[byte
         filters.append(graph.add("aresample", str(SAMPLE_RATE_HZ)))
     filters += [graph.add("atempo", f"{step:.6f}") for step in _steps(rate / pitch)]
     filters += [graph.add("aformat", "sample_fmts=s16:channel_layouts=mono"), graph.add("abuffersink")]
-    for one, next_one in zip(filters, filters[1:], strict=False):
+    for one, next_one in pairwise(filters):
         one.link_to(next_one)
     graph.configure()
     count = 0
@@ -53,7 +55,7 @@ def _steps(factor: float) -> list[float]:
 def _made(sink: av.filter.FilterContext) -> Iterator[bytes]:
     while True:
         try:
-            frame = sink.pull()
+            frame: Any = sink.pull()
         except (BlockingIOError, EOFError):
             return
         if pcm := bytes(frame.to_ndarray()[0].astype("<i2").tobytes()):

@@ -18,6 +18,7 @@ import torch
 
 from contract.errors import EngineFailed, SpeechError, TextUnspeakable
 from workers.tts.higgs.codec import Codec
+from workers.tts.higgs.device_graph import mark, new_stream
 from workers.tts.higgs.prefixes import Prefixes
 from workers.tts.higgs.reader import Entry, Reader
 from workers.tts.higgs.slots import Slots
@@ -69,7 +70,8 @@ class Batch:
         self._thread: threading.Thread | None = None
         self._prefixes = Prefixes(options.prefix_bytes)
         self._sounds: deque[_Sound] = deque()
-        self._stream = torch.cuda.Stream() if self._on_gpu else None
+        self._stream = new_stream() if self._on_gpu else None
+        self._started: Step | None = None
         self.steps = 0
         """Made so far."""
         self.on_broken: Callable[[], None] = lambda: None
@@ -132,7 +134,7 @@ class Batch:
                               config.audio_stream_eos_id)  # fmt: skip
         self._filled = np.zeros(count, np.int64)
         self._puts: dict[int, dict[str, float]] = {}
-        self._started: Step | None = None
+        self._started = None
 
     def _loop(self) -> None:
         while not self._is_stopping:
@@ -228,13 +230,13 @@ class Batch:
     def _read(self, step: Step) -> None:
         """Take in the codes of a step, and have decoded what is enough to be heard."""
         codes = step.wait()
-        at = np.array([slot for slot, take in step.takes if self._takes[slot] is take], np.int64)
-        if not len(at):
+        listening = {slot: take for slot, take in step.takes if self._takes[slot] is take}
+        if not listening:
             return
+        at = np.array(list(listening), np.int64)
         due: dict[int, list[tuple[Take, Window, End | None, Any]]] = defaultdict(list)
         for slot, reason in self._tracks.add(at, codes[at]):
-            take = self._takes[slot]
-            assert take is not None
+            take = listening[slot]
             window = take.windows.cut(self._tracks.frames(slot), is_last=bool(reason))
             end = End(reason, self._tracks.codes(slot)) if reason else None
             if window is None:
@@ -258,8 +260,7 @@ class Batch:
             made = self._codec.decode(windows)
             host = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
             host.copy_(made, non_blocking=True)
-            done = torch.cuda.Event()
-            done.record()
+            done = mark()
         self._sounds.append(_Sound(parts, host, done))
 
     def _deliver(self, *, must_wait: bool) -> None:

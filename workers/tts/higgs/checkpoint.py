@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.machinery
 import json
-import os
 import sys
 import types
 from dataclasses import dataclass
@@ -49,14 +48,17 @@ def load(model_at: str, codec_at: str, device: torch.device, dtype: torch.dtype)
         raise EngineUnavailable(f"transformers 5.3 or newer is missing. Install it with: {INSTALL}.") from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_at)
-        model, found = HiggsAudioV2ForConditionalGeneration.from_pretrained(
+        loaded: Any = HiggsAudioV2ForConditionalGeneration.from_pretrained(
             model_at, dtype=dtype, output_loading_info=True
         )
-        codec = HiggsAudioV2TokenizerModel.from_pretrained(codec_at, dtype=torch.float32)
+        model, found = loaded
+        codec: Any = HiggsAudioV2TokenizerModel.from_pretrained(codec_at, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError) as error:
         raise EngineUnavailable(_why(error, model_at, codec_at)) from error
     if missing := sorted(found["missing_keys"]):
-        raise EngineUnavailable(f"The checkpoint {model_at} lacks {len(missing)} of its weights, the first {missing[0]}.")
+        raise EngineUnavailable(
+            f"The checkpoint {model_at} lacks {len(missing)} of its weights, the first {missing[0]}."
+        )
     if getattr(model.config, "model_type", "") != "higgs_audio_v2":
         raise EngineUnavailable(f"The checkpoint {model_at} is none of Higgs Audio v2.")
     return Checkpoint(model.eval(), codec.eval().to(device), tokenizer, model_at)
@@ -109,7 +111,9 @@ def _check_weights(file: Path) -> None:
         except (ValueError, KeyError, TypeError):
             end = -1
     if end != size:
-        raise EngineUnavailable(f"The checkpoint {file.parent} is damaged: {file.name} is cut off or no safetensors file.")
+        raise EngineUnavailable(
+            f"The checkpoint {file.parent} is damaged: {file.name} is cut off or no safetensors file."
+        )
 
 
 def provide_resample() -> None:
@@ -140,5 +144,7 @@ def _resample(waveform: torch.Tensor, orig_freq: int, new_freq: int, **_: Any) -
 
 def _why(error: Exception, model_at: str, codec_at: str) -> str:
     first_line = (str(error).splitlines() or [""])[0][:300]
-    where = "" if os.path.isdir(model_at) and os.path.isdir(codec_at) else " (CUELINE_HIGGS_MODEL, CUELINE_HIGGS_CODEC)"
-    return f"The checkpoint {model_at} with {codec_at}{where} cannot be loaded: {type(error).__name__}: {first_line}"
+    return (
+        f"The checkpoint {model_at} with the codec {codec_at} (CUELINE_HIGGS_MODEL, CUELINE_HIGGS_CODEC) cannot be "
+        f"loaded: {type(error).__name__}: {first_line}"
+    )

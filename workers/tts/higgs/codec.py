@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from workers.tts.higgs.device_graph import Graph
 from workers.tts.higgs.prompt import Codes
 
 RATE_HZ = 24_000
@@ -36,7 +37,7 @@ class Codec:
         self._books = books
         self._common: frozenset[int] = frozenset()
         self._use_graphs = use_graphs
-        self._graphs: dict[tuple[int, int], tuple[Any, Tensor, Tensor]] = {}
+        self._graphs: dict[tuple[int, int], tuple[Graph, Tensor]] = {}
         self._pool: Any = None
         self.device: torch.device = codec.device
         if hasattr(codec, "remove_weight_norm"):
@@ -71,29 +72,21 @@ class Codec:
         if not self._use_graphs:
             return self._run(codes.to(self.device))
         count = next(size for size in BATCHES if size >= len(windows))
-        graph, source, made = self._graph(count, codes.shape[2])
+        graph, source = self._graph(count, codes.shape[2])
         source[: len(windows)].copy_(codes.pin_memory(), non_blocking=True)
-        graph.replay()
-        return made[: len(windows)].clone()
+        return graph.replay()[: len(windows)].clone()
 
     def _run(self, codes: Tensor) -> Tensor:
         return self._codec.decode(codes).audio_values[:, 0].float()  # type: ignore[no-any-return]
 
-    def _graph(self, count: int, width: int) -> tuple[Any, Tensor, Tensor]:
+    def _graph(self, count: int, width: int) -> tuple[Graph, Tensor]:
         if known := self._graphs.get((count, width)):
             return known
         source = torch.zeros(count, self._books, width, dtype=torch.long, device=self.device)
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            self._run(source)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            made = self._run(source)
-        self._pool = self._pool or graph.pool()
-        self._graphs[count, width] = graph, source, made
-        return self._graphs[count, width]
+        graph = Graph(lambda: self._run(source), self._pool)
+        self._pool = graph.pool
+        self._graphs[count, width] = graph, source
+        return graph, source
 
 
 class _Snake(torch.nn.Module):
@@ -117,4 +110,4 @@ def _fuse_snakes(decoder: torch.nn.Module) -> None:
     for module in list(decoder.modules()):
         for name, child in list(module.named_children()):
             if type(child).__name__ == "Snake1d":
-                setattr(module, name, _Snake(child.alpha.data))
+                setattr(module, name, _Snake(child.get_parameter("alpha").data))

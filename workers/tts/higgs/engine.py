@@ -16,9 +16,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,9 +31,10 @@ from workers.tts.plain import pieces, plain_text
 from workers.tts.tempo import altered
 
 if TYPE_CHECKING:
-    from workers.tts.higgs.batch import Batch
-    from workers.tts.higgs.codec import Codec
-    from workers.tts.higgs.prompt import Prompts
+    from workers.tts.higgs.codec import Samples
+    from workers.tts.higgs.loading import Opened
+    from workers.tts.higgs.prompt import Prompt
+    from workers.tts.higgs.take import Take
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +47,30 @@ START_S, SECONDS_PER_CHAR, SECONDS_PER_WIDE_CHAR = 2.0, 0.15, 0.5
 KEPT_BEFORE = 2
 """Sentences said before that a prompt holds."""
 
+
+class Part(NamedTuple):
+    """A voice that is described here."""
+
+    label: str
+    gender: str
+    description: str
+
+
 VOICES = {
-    "default": ("Clear", "female", "feminine, warm and clear, a natural conversational pace"),
-    "ada": ("Ada", "female", "feminine, young and bright, lively, with a smile in the voice"),
-    "clara": ("Clara", "female", "feminine, mature and calm, low pitch, unhurried like a good storyteller"),
-    "ines": ("Ines", "female", "feminine, energetic and quick, a confident presenter"),
-    "arthur": ("Arthur", "male", "masculine, deep and warm, slow, an elderly narrator"),
-    "ben": ("Ben", "male", "masculine, young and friendly, relaxed and conversational"),
-    "otto": ("Otto", "male", "masculine, dry and precise, medium pitch, a patient teacher"),
-    "samir": ("Samir", "male", "masculine, soft and low, gentle, close to the microphone"),
+    "default": Part("Clear", "female", "feminine, warm and clear, a natural conversational pace"),
+    "ada": Part("Ada", "female", "feminine, young and bright, lively, with a smile in the voice"),
+    "clara": Part("Clara", "female", "feminine, mature and calm, low pitch, unhurried like a good storyteller"),
+    "ines": Part("Ines", "female", "feminine, energetic and quick, a confident presenter"),
+    "arthur": Part("Arthur", "male", "masculine, deep and warm, slow, an elderly narrator"),
+    "ben": Part("Ben", "male", "masculine, young and friendly, relaxed and conversational"),
+    "otto": Part("Otto", "male", "masculine, dry and precise, medium pitch, a patient teacher"),
+    "samir": Part("Samir", "male", "masculine, soft and low, gentle, close to the microphone"),
 }
-"""Label, gender and how it sounds; `Voice.description` says it otherwise."""
+"""`Voice.description` says it otherwise."""
 
 
 class HiggsEngine:
-    """One model in this process. `anchor_of` finds the anchor of a voice, given the codec and a way to speak."""
+    """One model in this process. `anchor_of` finds the anchor of a voice; set it before the first sentence."""
 
     name = "higgs"
     pool: Pool = "threads"
@@ -68,11 +78,7 @@ class HiggsEngine:
     version = ""
 
     def __init__(self) -> None:
-        self._batch: Batch | None = None
-        self._prompts: Prompts | None = None
-        self._codec: Codec | None = None
-        self._books = 8
-        self._positions = 0
+        self._opened: Opened | None = None
         self.anchor_of: Callable[[Voice], Spoken | None] = lambda voice: None
 
     @property
@@ -101,21 +107,18 @@ class HiggsEngine:
                 "The device has too little memory for Higgs Audio. `cueline doctor` says what it can hold; "
                 "CUELINE_HIGGS_INT8=1 halves the weights."
             ) from error
-        self._prompts, self._codec, self._batch = opened.prompts, opened.codec, opened.batch
-        self._positions = opened.positions
         self.repeatable, self.version = opened.is_exact, opened.version
-        self._batch.on_broken = _end_this_worker
-        self._batch.start()
+        opened.batch.on_broken = _end_this_worker
+        opened.batch.start()
+        self._opened = opened
 
     def voices(self) -> list[VoiceInfo]:
         """Voices that are described here; characters bring descriptions and anchors of their own."""
-        return [VoiceInfo(name, label, "en-us", gender) for name, (label, gender, _) in VOICES.items()]
+        return [VoiceInfo(name, part.label, "en-us", part.gender) for name, part in VOICES.items()]
 
-    def encode(self, samples: Any) -> Codes:
+    def encode(self, samples: Samples) -> Codes:
         """A recording, float32 mono at 24 kHz, as codes. Raises: EngineUnavailable."""
-        if self._codec is None:
-            raise EngineUnavailable("higgs has not been loaded yet.")
-        return self._codec.encode(samples)
+        return self._loaded().codec.encode(samples)
 
     def speak(self, text: str, voice: Voice, seed: int) -> Iterator[bytes]:
         """Yield s16le mono 24 kHz PCM: 0.4 s first, then more at a time."""
@@ -128,14 +131,12 @@ class HiggsEngine:
         soon as it is whole."""
         if voice.name not in VOICES:
             raise VoiceUnknown(f"Higgs has no voice {voice.name[:40]!r}; it has {', '.join(VOICES)}.")
-        if self._batch is None:
-            raise EngineUnavailable("higgs has not been loaded yet.")
+        self._loaded()
         said = plain_text(words(plain_text(text)))
-        blocks = self._pieces(said, voice, seed, tuple(before), done)
-        try:
+        description = voice.description or VOICES[voice.name].description
+        blocks = self._blocks(said, description, voice.scene, self.anchor_of(voice), seed, before, done)
+        with closing(blocks):
             yield from altered(blocks, min(max(voice.rate, 0.25), 4.0), voice.pitch)
-        finally:
-            blocks.close()
 
     def cast(self, text: str, description: str, scene: str, seed: int) -> Spoken:
         """Say `text` as somebody who is only described, with no anchor: for making one.
@@ -143,51 +144,48 @@ class HiggsEngine:
         Raises: SpeechError.
         """
         made: list[Spoken] = []
-        voice = Voice(description=description, scene=scene)
-        for _ in self._pieces(plain_text(text), voice, seed, (), made.append, anchor=None):
+        for _ in self._blocks(plain_text(text), description, scene, None, seed, (), made.append):
             pass
-        if not made:
-            raise EngineFailed("The voice model made no sound of this description.")
         return made[0]
 
-    def _pieces(
+    def _loaded(self) -> Opened:
+        if self._opened is None:
+            raise EngineUnavailable("higgs has not been loaded yet.")
+        return self._opened
+
+    def _blocks(
         self,
         text: str,
-        voice: Voice,
+        description: str,
+        scene: str,
+        anchor: Spoken | None,
         seed: int,
-        before: tuple[Spoken, ...],
+        before: Sequence[Spoken],
         done: Callable[[Spoken], None],
-        *,
-        anchor: Spoken | None | type[Voice] = Voice,
-    ) -> Any:
-        assert self._prompts is not None
-        found = self.anchor_of(voice) if anchor is Voice else anchor
-        description = voice.description or VOICES[voice.name][2]
-        prefix = self._prompts.prefix(voice.scene, description, found)  # type: ignore[arg-type]
-        codes: list[Codes] = []
+    ) -> Generator[bytes]:
+        """Piece by piece, each in the manner of those before it."""
+        prefix = self._loaded().prompts.prefix(scene, description, anchor)
+        said: list[Spoken] = []
         for number, piece in enumerate(pieces(text, PIECE_CHARS)):
-            take = self._take(prefix, before[-KEPT_BEFORE:], piece, seed + number)
-            with closing(take.blocks()) as blocks:  # type: ignore[type-var]
+            take = self._take(prefix, [*before, *said][-KEPT_BEFORE:], piece, seed + number)
+            with closing(take.blocks()) as blocks:
                 yield from blocks
             if take.end is None or not take.end.codes.shape[1]:
                 raise EngineFailed("The voice model made no sound of this sentence.")
-            codes.append(take.end.codes)
-            before = (*before, Spoken(piece, take.end.codes))
-        done(Spoken(text, np.concatenate(codes, axis=1)))
+            said.append(Spoken(piece, take.end.codes))
+        done(Spoken(text, np.concatenate([spoken.codes for spoken in said], axis=1)))
 
-    def _take(self, prefix: Any, before: Sequence[Spoken], text: str, seed: int) -> Any:
+    def _take(self, prefix: Prompt, before: Sequence[Spoken], text: str, seed: int) -> Take:
         """A take with as much of what was said before as there is room for. Raises: SpeechError."""
         from workers.tts.higgs.take import Sampling, Take
 
-        assert self._prompts is not None
-        assert self._batch is not None
-        most = most_frames(text)
+        opened, most = self._loaded(), most_frames(text)
         for start in range(len(before) + 1):
-            rest = self._prompts.rest(before[start:], text, has_description=True)
+            rest = opened.prompts.rest(before[start:], text, has_description=True)
             take = Take(prefix, rest, seed=seed, most_frames=most, sampling=Sampling())
-            if len(take) <= self._positions or start == len(before):
+            if len(take) <= opened.positions:
                 break
-        return self._batch.submit(take)
+        return opened.batch.submit(take)
 
 
 def most_frames(text: str) -> int:

@@ -16,7 +16,7 @@ KEYS_AT_ONCE = 64
 
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
-def _norm_kernel(x_at, change_at, weight_at, sum_at, out_at, weight_step, width, eps, HAS_CHANGE: tl.constexpr, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def] # fmt: skip  # noqa: E501, ANN001, N803
+def _norm_kernel(x_at, change_at, weight_at, sum_at, out_at, weight_step, width, eps, HAS_CHANGE: tl.constexpr, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def] # fmt: skip  # noqa: E501
     row = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
     inside = column < width
@@ -31,7 +31,7 @@ def _norm_kernel(x_at, change_at, weight_at, sum_at, out_at, weight_step, width,
 
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
-def _gate_kernel(x_at, out_at, width, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001, N803
+def _gate_kernel(x_at, out_at, width, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def]
     row = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < width
@@ -43,8 +43,8 @@ def _gate_kernel(x_at, out_at, width, BLOCK: tl.constexpr) -> None:  # type: ign
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
 def _rotate_kernel(  # type: ignore[no-untyped-def]
-    qkv_at, cos_at, sin_at, keys_at, values_at, query_at, slot_at, position_at,  # noqa: ANN001
-    key_step, length, QUERY_HEADS: tl.constexpr, HEADS: tl.constexpr, WIDTH: tl.constexpr,  # noqa: ANN001, N803
+    qkv_at, cos_at, sin_at, keys_at, values_at, query_at, slot_at, position_at,
+    key_step, length, QUERY_HEADS: tl.constexpr, HEADS: tl.constexpr, WIDTH: tl.constexpr,
 ) -> None:  # fmt: skip
     token = tl.program_id(0).to(tl.int64)
     head = tl.program_id(1)
@@ -55,8 +55,14 @@ def _rotate_kernel(  # type: ignore[no-untyped-def]
     read = qkv_at + (token * (QUERY_HEADS + 2 * HEADS) + head) * WIDTH
     first, second = tl.load(read + column), tl.load(read + half + column)
     if head < QUERY_HEADS + HEADS:
-        cos_low, cos_high = tl.load(cos_at + position * WIDTH + column), tl.load(cos_at + position * WIDTH + half + column)
-        sin_low, sin_high = tl.load(sin_at + position * WIDTH + column), tl.load(sin_at + position * WIDTH + half + column)
+        cos_low, cos_high = (
+            tl.load(cos_at + position * WIDTH + column),
+            tl.load(cos_at + position * WIDTH + half + column),
+        )
+        sin_low, sin_high = (
+            tl.load(sin_at + position * WIDTH + column),
+            tl.load(sin_at + position * WIDTH + half + column),
+        )
         low = first * cos_low - second * sin_low
         high = second * cos_high + first * sin_high
         first, second = low, high
@@ -72,9 +78,9 @@ def _rotate_kernel(  # type: ignore[no-untyped-def]
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
 def _attend_kernel(  # type: ignore[no-untyped-def]
-    query_at, keys_at, values_at, out_at, tiles_at, position_at, key_step, length, scale,  # noqa: ANN001
-    QUERY_HEADS: tl.constexpr, GROUP: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,  # noqa: N803
-    KEYS: tl.constexpr, HAS_TILES: tl.constexpr,  # noqa: N803
+    query_at, keys_at, values_at, out_at, tiles_at, position_at, key_step, length, scale,
+    QUERY_HEADS: tl.constexpr, GROUP: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
+    KEYS: tl.constexpr, HAS_TILES: tl.constexpr,
 ) -> None:  # fmt: skip
     tile, head = tl.program_id(0), tl.program_id(1)
     if HAS_TILES:
@@ -116,7 +122,7 @@ def _attend_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
-def _snake_kernel(x_at, alpha_at, out_at, channels, length, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001, N803, E501
+def _snake_kernel(x_at, alpha_at, out_at, channels, length, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def]
     row = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < length
@@ -127,7 +133,7 @@ def _snake_kernel(x_at, alpha_at, out_at, channels, length, BLOCK: tl.constexpr)
 
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
-def _noise_kernel(seed_at, row_at, out_at, salt, books, vocabulary, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001, N803, E501
+def _noise_kernel(seed_at, row_at, out_at, salt, books, vocabulary, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def]
     program = tl.program_id(0).to(tl.int64)
     slot, book = program // books, program % books
     code = tl.arange(0, BLOCK)
@@ -143,8 +149,8 @@ def _noise_kernel(seed_at, row_at, out_at, salt, books, vocabulary, BLOCK: tl.co
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
 def _int8_kernel(  # type: ignore[no-untyped-def]
-    x_at, weight_at, scale_at, out_at, rows, outs, ins,  # noqa: ANN001
-    ROWS: tl.constexpr, OUTS: tl.constexpr, INS: tl.constexpr,  # noqa: N803
+    x_at, weight_at, scale_at, out_at, rows, outs, ins,
+    ROWS: tl.constexpr, OUTS: tl.constexpr, INS: tl.constexpr,
 ) -> None:  # fmt: skip
     out = tl.program_id(0) * OUTS + tl.arange(0, OUTS)
     row = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
@@ -216,13 +222,15 @@ def gate(x: Tensor) -> Tensor:
     return out
 
 
-def rotate_and_store(qkv: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, runs: Runs, at: Tensor) -> Tensor:
+def rotate_and_store(
+    qkv: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, runs: Runs, at: Tensor
+) -> Tensor:
     """See `plain_ops.rotate_and_store`."""
     heads, length, width = keys.shape[1:]
     query_heads = qkv.shape[-1] // width - 2 * heads
     query = qkv.new_empty(len(qkv), query_heads, width)
-    _launch(_rotate_kernel, (len(qkv), query_heads + 2 * heads), qkv, cos, sin, keys, values, query, runs.token_slots, at,
-            keys.stride(0), length, QUERY_HEADS=query_heads, HEADS=heads, WIDTH=width, num_warps=1)  # fmt: skip
+    _launch(_rotate_kernel, (len(qkv), query_heads + 2 * heads), qkv, cos, sin, keys, values, query, runs.token_slots,
+            at, keys.stride(0), length, QUERY_HEADS=query_heads, HEADS=heads, WIDTH=width, num_warps=1)  # fmt: skip
     return query
 
 

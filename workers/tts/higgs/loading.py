@@ -69,10 +69,14 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise EngineUnavailable(f"CUELINE_HIGGS_DEVICE must be auto, cpu, cuda or cuda:1, not {name[:40]!r}.") from error
+        raise EngineUnavailable(
+            f"CUELINE_HIGGS_DEVICE must be auto, cpu, cuda or cuda:1, not {name[:40]!r}."
+        ) from error
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise EngineUnavailable(f"CUELINE_HIGGS_DEVICE is {name}, but this machine has {count} GPUs that torch can use.")
+        raise EngineUnavailable(
+            f"CUELINE_HIGGS_DEVICE is {name}, but this machine has {count} GPUs that torch can use."
+        )
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
 TILE_TOKENS = 16
 """Tokens of one prompt that the kernel attends for at once."""
 
@@ -48,7 +47,9 @@ def gate(x: Tensor) -> Tensor:
     return functional.silu(opened) * value
 
 
-def rotate_and_store(qkv: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, runs: Runs, at: Tensor) -> Tensor:
+def rotate_and_store(
+    qkv: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, runs: Runs, at: Tensor
+) -> Tensor:
     """Split [T, (Hq + 2 Hk) D], turn queries and keys to their positions `at` [T], and store keys and values.
 
     `cos`, `sin` [L, D]; `keys`, `values` [S, Hk, L, D]. Returns the queries, [T, Hq, D].
@@ -83,6 +84,15 @@ def _attend_each(query: Tensor, keys: Tensor, values: Tensor, at: Tensor, end: i
     """One token for each of the first T slots. Query heads of one key head are taken for a sequence, so that keys
     need not be copied for each."""
     count, heads, width = query.shape
+    if query.device.type == "cpu":
+        # Each over what is filled of its own slot: how far others are must not change the order of its sums.
+        return torch.cat([
+            functional.scaled_dot_product_attention(
+                query[n].view(1, heads, 1, width), keys[n : n + 1, :, :filled], values[n : n + 1, :, :filled],
+                enable_gqa=True,
+            ).view(1, heads, width)
+            for n, filled in enumerate((at + 1).tolist())
+        ])  # fmt: skip
     mask = torch.arange(end, device=query.device).view(1, 1, 1, end) <= at.view(count, 1, 1, 1)
     grouped = query.view(count, keys.shape[1], heads // keys.shape[1], width)
     heard = functional.scaled_dot_product_attention(

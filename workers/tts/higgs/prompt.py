@@ -24,8 +24,12 @@ SYSTEM = "Generate audio following instruction."
 QUIET_SCENE = "Audio is recorded from a quiet room."
 CONTROL = re.compile(r"<\|[^|<>]{0,64}\|>")
 """What looks like a control token is no word that anybody could say."""
-EVENTS = {"[laugh]": "<SE>[Laughter]</SE>", "[applause]": "<SE>[Applause]</SE>", "[cheering]": "<SE>[Cheering]</SE>",
-          "[cough]": "<SE>[Cough]</SE>"}
+EVENTS = {
+    "[laugh]": "<SE>[Laughter]</SE>",
+    "[applause]": "<SE>[Applause]</SE>",
+    "[cheering]": "<SE>[Cheering]</SE>",
+    "[cough]": "<SE>[Cough]</SE>",
+}
 """Sounds that the model was trained to make, as people write them and as it knows them."""
 MAX_DESCRIPTION_CHARS = 500
 
@@ -91,8 +95,16 @@ class Prompts:
         self._forbidden = frozenset(tokenizer.get_added_vocab().values())
         self._audio_out: int = config.audio_token_id
         self._delay: int = config.audio_delay_token_id
-        names = ("begin_of_text", "start_header_id", "end_header_id", "eot_id", "audio_eos", "audio_out_bos",
-                 "scene_desc_start", "scene_desc_end")
+        names = (
+            "begin_of_text",
+            "start_header_id",
+            "end_header_id",
+            "eot_id",
+            "audio_eos",
+            "audio_out_bos",
+            "scene_desc_start",
+            "scene_desc_end",
+        )
         self._control = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in names}
         missing = [name for name, id_ in self._control.items() if id_ is None or id_ == tokenizer.unk_token_id]
         if missing:
@@ -174,7 +186,25 @@ def words(text: str) -> str:
     return text.strip()
 
 
-_MARKS = str.maketrans({
-    "，": ", ", "。": ". ", "：": ": ", "；": "; ", "？": "? ", "！": "! ", "、": ", ", "（": " ", "）": " ",
-    "(": " ", ")": " ", "“": '"', "”": '"', "‘": "'", "’": "'", "…": "...", "—": " - ", "°": " degrees ",
-})
+_MARKS = str.maketrans(
+    {
+        "，": ", ",
+        "。": ". ",
+        "：": ": ",
+        "；": "; ",
+        "？": "? ",
+        "！": "! ",
+        "、": ", ",
+        "（": " ",
+        "）": " ",
+        "(": " ",
+        ")": " ",
+        "“": '"',
+        "”": '"',
+        "‘": "'",
+        "’": "'",
+        "…": "...",
+        "—": " - ",
+        "°": " degrees ",
+    }
+)

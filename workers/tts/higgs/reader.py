@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from workers.tts.higgs.device_graph import Graph, mark
 from workers.tts.higgs.plain_ops import TILE_TOKENS, Runs
 from workers.tts.higgs.prompt import Prompt
 from workers.tts.higgs.slots import Slots
@@ -33,11 +35,10 @@ class Reader:
         self._slots = slots
         self._use_graphs = use_graphs
         self._lines = ROWS + network.books
-        self._graphs: dict[tuple[int, bool], tuple[Any, Tensor]] = {}
-        self._host: Tensor | None = None
+        self._graphs: dict[tuple[int, bool], tuple[Graph, Tensor]] = {}
+        self._host = torch.zeros(_cells(SIZES[-1], self._lines), dtype=torch.long, pin_memory=use_graphs)
         self._is_taken: Any = None
         if use_graphs:
-            self._host = torch.zeros(_cells(SIZES[-1], self._lines), dtype=torch.long, pin_memory=True)
             with torch.inference_mode():
                 self._record_all()
 
@@ -60,23 +61,22 @@ class Reader:
 
     def _send(self, table: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], source: Tensor) -> None:
         """Without waiting for what the device still does."""
-        assert self._host is not None
         if self._is_taken is not None:
             self._is_taken.synchronize()
         host = self._host[: len(source)]
         host[: table.size].copy_(torch.from_numpy(table.ravel()))
         host[table.size :].copy_(torch.from_numpy(tiles.ravel()))
         source.copy_(host, non_blocking=True)
-        self._is_taken = torch.cuda.Event()
-        self._is_taken.record()
+        self._is_taken = mark()
 
-    def _run(self, source: Tensor, size: int, *, has_speech: bool) -> None:
+    def _run(self, source: Tensor, size: int, *, has_speech: bool) -> Tensor:
         table = source[: self._lines * size].view(self._lines, size)
         tiles = source[self._lines * size :].view(-1, 3)
         runs = Runs(None, None, table[SLOT], tiles)
         self._network.read(
             self._slots, table[IDS], table[ROWS:].T, table[IS_AUDIO].bool(), runs, table[AT], has_speech=has_speech
         )
+        return source
 
     def _read_plainly(self, entries: Sequence[Entry], *, has_speech: bool) -> None:
         parts = [_columns(entry, self._lines) for entry in entries]
@@ -98,15 +98,8 @@ class Reader:
             table, tiles = laid_out([], size, nobody, self._lines)
             source = torch.from_numpy(np.concatenate([table.ravel(), tiles.ravel()])).to(self._network.device)
             for has_speech in (True, False):
-                side = torch.cuda.Stream()
-                side.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(side):
-                    self._run(source, size, has_speech=has_speech)
-                torch.cuda.current_stream().wait_stream(side)
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-                    self._run(source, size, has_speech=has_speech)
-                pool = pool or graph.pool()
+                graph = Graph(partial(self._run, source, size, has_speech=has_speech), pool)
+                pool = graph.pool
                 self._graphs[size, has_speech] = graph, source
 
 

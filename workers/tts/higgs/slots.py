@@ -16,7 +16,7 @@ HISTORY_ROWS = 7
 
 
 class Slots:
-    """`count` places of `positions` each, and one more that nobody has: what is read only to fill up a size goes there."""
+    """`count` places of `positions` each, and one that nobody has, for what is read only to fill up a size."""
 
     def __init__(self, config: Any, count: int, positions: int, device: torch.device, dtype: torch.dtype) -> None:
         """`config` is that of transformers.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from workers.tts.higgs.device_graph import Graph, mark
 from workers.tts.higgs.sampler import sample
 from workers.tts.higgs.slots import Slots
+from workers.tts.higgs.take import Take
 from workers.tts.higgs.transformer import Transformer
 
 SIZES = (1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256)
@@ -23,7 +26,7 @@ SHORTEST_END = 256
 class Step:
     """A step that has been started; its codes come when the device has got there."""
 
-    takes: list[tuple[int, Any]]
+    takes: list[tuple[int, Take]]
     """(slot, take) of those that it was made for."""
     codes: Tensor
     is_done: Any
@@ -50,7 +53,7 @@ class Stepper:
         self._use_graphs = use_graphs
         sizes = [slots.count] if one_size else [*(size for size in SIZES if size < slots.count), slots.count]
         self._sizes = sizes
-        self._graphs: dict[tuple[int, int], tuple[Any, Tensor]] = {}
+        self._graphs: dict[tuple[int, int], Graph] = {}
         books = network.books
         self._hosts = [torch.empty(slots.count, books, dtype=torch.long, pin_memory=use_graphs) for _ in range(2)]
         self._turn = 0
@@ -58,20 +61,17 @@ class Stepper:
             with torch.inference_mode():
                 self._record_all()
 
-    def start(self, takes: list[tuple[int, Any]], end: int) -> Step:
+    def start(self, takes: list[tuple[int, Take]], end: int) -> Step:
         """Step all slots up to the last of `takes`; `end` bounds the positions that are filled afterwards."""
         need = max(slot for slot, _ in takes) + 1
         count = next(size for size in self._sizes if size >= need)
         if not self._use_graphs:
             return Step(takes, self._run(count, end), None)
-        graph, made = self._graphs[count, self._rounded(end)]
-        graph.replay()
+        made = self._graphs[count, self._rounded(end)].replay()
         self._turn = 1 - self._turn
         host = self._hosts[self._turn][:count]
         host.copy_(made, non_blocking=True)
-        done = torch.cuda.Event()
-        done.record()
-        return Step(takes, host, done)
+        return Step(takes, host, mark())
 
     def _rounded(self, end: int) -> int:
         if self._network.has_kernels:
@@ -87,13 +87,6 @@ class Stepper:
         ends = sorted({self._rounded(end) for end in (1 << power for power in range(1, 16))})
         for count in reversed(self._sizes):
             for end in reversed(ends):
-                side = torch.cuda.Stream()
-                side.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(side):
-                    self._run(count, end)
-                torch.cuda.current_stream().wait_stream(side)
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-                    made = self._run(count, end)
-                pool = pool or graph.pool()
-                self._graphs[count, end] = graph, made
+                graph = Graph(partial(self._run, count, end), pool)
+                pool = graph.pool
+                self._graphs[count, end] = graph

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from contract.errors import EngineFailed, SpeechError
@@ -61,7 +61,7 @@ class Take:
 
     def __len__(self) -> int:
         """Positions that it may take up."""
-        return len(self.prefix) + len(self.rest) + self.most_frames + self.rest.rows.shape[1] + 2
+        return len(self.prefix) + len(self.rest) + self.most_frames + int(self.rest.rows.shape[1]) + 2
 
     def push(self, pcm: bytes) -> None:
         """The batch: hand over what can be heard."""
@@ -84,7 +84,7 @@ class Take:
         """Nobody wants it any more: it leaves the batch before the next step."""
         self.is_cancelled = True
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Generator[bytes]:
         """s16le mono 24 kHz, as it is made. Closing the iterator cancels the take; afterwards `end` says how it went.
 
         Raises: SpeechError.

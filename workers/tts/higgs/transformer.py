@@ -96,18 +96,15 @@ class Transformer:
         runs = Runs(None, [end], slots.numbers[:count], None)
         at = slots.position[:count]
         ops, eps = self.ops, self.eps
-        change: Tensor | None = None
+        normed = ops.norm(x, self._layers[0].speech.before_attention, eps)
         for number, layer in enumerate(self._layers):
             speech = layer.speech
-            if change is None:
-                normed = ops.norm(x, speech.before_attention, eps)
-            else:
-                x, normed = ops.add_norm(x, change, speech.before_attention, eps)
             heard = self._attention(number, layer, slots, normed, runs, at)
             x, normed = ops.add_norm(x, heard, speech.before_feed, eps)
             change = speech.down(ops.gate(speech.gate_up(normed)))
-        assert change is not None
-        _, normed = ops.add_norm(x, change, self._last, eps)
+            is_last = number == len(self._layers) - 1
+            following = self._last if is_last else self._layers[number + 1].speech.before_attention
+            x, normed = ops.add_norm(x, change, following, eps)
         return self._head(normed).float().view(count, self.books, self.vocabulary)
 
     def read(
@@ -125,7 +122,9 @@ class Transformer:
         ops, eps = self.ops, self.eps
         for number, layer in enumerate(self._layers):
             text, speech = layer.text, layer.speech
-            weight = torch.where(mask, speech.before_attention, text.before_attention) if has_speech else text.before_attention  # noqa: E501
+            weight = text.before_attention
+            if has_speech:
+                weight = torch.where(mask, speech.before_attention, weight)
             heard = self._attention(number, layer, slots, ops.norm(x, weight, eps), runs, at)
             if number == len(self._layers) - 1:
                 return  # what a prompt leaves behind are its keys and values

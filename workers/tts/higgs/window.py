@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.tts.higgs.codec import FRAME_SAMPLES, REACH, RATE_HZ, Samples
+from workers.tts.higgs.codec import FRAME_SAMPLES, RATE_HZ, REACH, Samples
 
 PIECES = (10, 10, 15, 25)
 """Frames of the first pieces: 0.4 s are enough to begin, and while they are heard the next must be made."""
