@@ -28,9 +28,9 @@ import torch
 from workers.tts.higgs.batch import Batch, Options
 from workers.tts.higgs.checkpoint import provide_resample
 from workers.tts.higgs.codec import FRAMES_PER_S, RATE_HZ, Codec
+from workers.tts.higgs.network.transformer import Transformer
 from workers.tts.higgs.prompt import Prompt, delayed, joined
 from workers.tts.higgs.take import Sampling, Take
-from workers.tts.higgs.transformer import Transformer
 
 SAMPLE_BYTES = 2
 ANCHOR_FRAMES = 8 * FRAMES_PER_S

@@ -54,11 +54,11 @@ def _api(*place: str) -> tuple[str, ...]:
     )
 
 
-def worker(name: str, pool: str = "solo", log_level: str = "warning") -> tuple[str, ...]:
-    """A speech worker. `pool` is what the engine needs; see `python -m workers.pool`."""
+def worker(name: str, pool: str = "solo", at_once: int = 1, log_level: str = "warning") -> tuple[str, ...]:
+    """A speech worker. `pool` and `at_once` are what the engine needs; see `python -m workers.pool`."""
     return (
         *("celery", "-q", "-A", "workers.app", "worker", "-n", f"{name}@%h", "-Q", ",".join(QUEUES)),
-        *("--pool", pool, "-c", "1", "-E", "--without-gossip", "--without-mingle", "-l", log_level),
+        *("--pool", pool, "-c", str(at_once), "-E", "--without-gossip", "--without-mingle", "-l", log_level),
     )
 
 

@@ -58,9 +58,9 @@ MakePlan = Callable[[UpSettings, Mapping[str, str], int], Plan]
 def make_plan(settings: UpSettings, env: Mapping[str, str], listener: int) -> Plan:
     """The real processes; the api serves the socket `listener`. Raises: CannotStart if there is no such engine."""
     level = {"log_level": settings.log_level} if settings.log_level else {}
-    pool = _ask_pool(env)
+    pool, at_once = _ask_pool(env)
     names = [f"speech{number}" for number in range(1, settings.workers + 1)]
-    workers = [Command(name, commands.here(commands.worker(name, pool, **level))) for name in names]
+    workers = [Command(name, commands.here(commands.worker(name, pool, at_once, **level))) for name in names]
     api = commands.here(commands.api_on(listener))
     apis = [Command(name, api, descriptors=(listener,), overlaps=True) for name in api_names(settings)]
     flower = commands.here(commands.flower("127.0.0.1", settings.flower_port, **level))
@@ -278,14 +278,18 @@ async def _wait_for_redis(url: str) -> None:
             return
 
 
-def _ask_pool(env: Mapping[str, str]) -> str:
-    """The Celery pool that the configured engine needs. The worker's side knows; we must not load it."""
+def _ask_pool(env: Mapping[str, str]) -> tuple[str, int]:
+    """The Celery pool that the configured engine needs, and how many tasks it runs at once.
+
+    The worker's side knows; we must not load it.
+    """
     argv = commands.here(("workers.pool",))
     asked = subprocess.run(argv, capture_output=True, text=True, env=env, cwd=PROJECT_DIR, timeout=60, check=False)
-    if asked.returncode or asked.stdout.strip() not in POOLS:
+    pool, _, at_once = asked.stdout.strip().partition(" ")
+    if asked.returncode or pool not in POOLS or not at_once.isdecimal():
         why = (asked.stderr or asked.stdout).strip().rpartition("\n")[2]
         raise CannotStart(f"CUELINE_TTS_ENGINE: {why}")
-    return asked.stdout.strip()
+    return pool, int(at_once)
 
 
 def _say_lines(log: Log, text: str) -> None:

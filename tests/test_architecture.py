@@ -34,8 +34,9 @@ DOORS = {
     "fastapi": {"api/main.py", "api/routes"},
     "sse_starlette": {"api/routes/events.py", "api/routes/renders.py", "workers/llm/server.py"},
     "openai": {"api/turn/tokens.py", "workers/stt/openai_audio.py", "workers/tts/openai_speech.py"},
-    "torch": {"workers/llm/local.py"},
-    "transformers": {"workers/llm/local.py"},
+    "torch": {"workers/llm/local.py", "workers/tts/higgs/"},
+    "transformers": {"workers/llm/local.py", "workers/tts/higgs/checkpoint.py"},
+    "triton": {"workers/tts/higgs/network/kernels.py"},
     "faster_whisper": {"workers/stt/whisper.py"},
     "onnxruntime": {"api/listening/sound/network.py"},
     "soundfile": {"api/listening/decode.py"},
@@ -50,7 +51,12 @@ DOORS = {
     "kokoro_onnx": {"workers/tts/kokoro.py"},
     "phonemizer": {"workers/tts/kokoro.py"},
     "soxr": {"workers/pcm.py"},
-    "av": {"api/casting/clip_file.py", "api/encoding/encoder.py", "api/render/sound/loudness.py"},
+    "av": {
+        "api/casting/clip_file.py",
+        "api/encoding/encoder.py",
+        "api/render/sound/loudness.py",
+        "workers/tempo.py",
+    },
     "sentencex": {"api/turn/abbreviations.py"},
 }
 """Who may import what is heavy; everybody else asks them."""

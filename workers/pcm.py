@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 
 from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, ms_to_bytes
@@ -43,6 +44,11 @@ class Resampler:
         samples = np.frombuffer(block, "<i2").astype(np.float32)
         resampled = np.rint(self._stream.resample_chunk(samples, last=last))
         return bytes(np.clip(resampled, -32_768, 32_767).astype("<i2").tobytes())
+
+
+def resampled(samples: npt.NDArray[np.float32], from_hz: int, to_hz: int) -> npt.NDArray[np.float32]:
+    """All of a mono recording at another rate."""
+    return np.asarray(soxr.resample(samples, from_hz, to_hz), np.float32)
 
 
 def blocks_of(pcm: bytes, block_ms: int = 100) -> Iterator[bytes]:

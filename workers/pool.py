@@ -1,4 +1,7 @@
-"""`python -m workers.pool` prints the Celery pool that the configured engine needs. Not: the engine's loading."""
+"""`python -m workers.pool` prints the Celery pool that the configured engine needs, and how many tasks it runs at once.
+
+Not: the engine's loading.
+"""
 
 import sys
 
@@ -8,9 +11,10 @@ from workers.tts.registry import make_engine
 
 
 def main() -> int:
-    """Print one word, or why there is none."""
+    """Print a word and a number, or why there is none."""
     try:
-        sys.stdout.write(make_engine(settings().tts_engine).pool + "\n")
+        engine = make_engine(settings().tts_engine)
+        sys.stdout.write(f"{engine.pool} {getattr(engine, 'at_once', 1)}\n")
     except EngineUnavailable as error:
         sys.stderr.write(f"{error.text}\n")
         return 2

@@ -17,9 +17,9 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 if DEVICE.type == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"
 
-from workers.tts.higgs import kernels, plain_ops
+from workers.tts.higgs.network import kernels, plain_ops
+from workers.tts.higgs.network.reader import AT, SLOT, laid_out
 from workers.tts.higgs.prompt import Prompt
-from workers.tts.higgs.reader import AT, SLOT, laid_out
 
 SLOTS, HEADS, GROUP, POSITIONS, WIDTH = 6, 2, 3, 200, 32
 DTYPES = [torch.float32] if DEVICE.type == "cpu" else [torch.float32, torch.bfloat16]

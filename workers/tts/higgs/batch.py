@@ -18,14 +18,14 @@ import torch
 
 from contract.errors import EngineFailed, SpeechError, TextUnspeakable
 from workers.tts.higgs.codec import Codec
-from workers.tts.higgs.device_graph import mark, new_stream
+from workers.tts.higgs.network.device_graph import mark, new_stream
+from workers.tts.higgs.network.reader import Entry, Reader
+from workers.tts.higgs.network.slots import Slots
+from workers.tts.higgs.network.stepper import Step, Stepper
+from workers.tts.higgs.network.transformer import Transformer
 from workers.tts.higgs.prefixes import Prefixes
-from workers.tts.higgs.reader import Entry, Reader
-from workers.tts.higgs.slots import Slots
-from workers.tts.higgs.stepper import Step, Stepper
 from workers.tts.higgs.take import End, Take
 from workers.tts.higgs.tracks import Tracks
-from workers.tts.higgs.transformer import Transformer
 from workers.tts.higgs.window import COMMON_WIDTHS, Window, as_pcm
 
 log = logging.getLogger(__name__)

@@ -135,10 +135,10 @@ def provide_resample() -> None:
 
 
 def _resample(waveform: torch.Tensor, orig_freq: int, new_freq: int, **_: Any) -> torch.Tensor:
-    import soxr
+    from workers.pcm import resampled
 
     flat = waveform.detach().cpu().reshape(-1, waveform.shape[-1]).numpy()
-    made = np.stack([soxr.resample(row, orig_freq, new_freq) for row in flat])
+    made = np.stack([resampled(row, orig_freq, new_freq) for row in flat])
     return torch.from_numpy(made).reshape(*waveform.shape[:-1], -1).to(waveform)
 
 

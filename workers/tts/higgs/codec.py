@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from workers.tts.higgs.device_graph import Graph
+from workers.tts.higgs.network.device_graph import Graph
 from workers.tts.higgs.prompt import Codes
 
 RATE_HZ = 24_000
@@ -97,14 +97,14 @@ class _Snake(torch.nn.Module):
         self._alpha = alpha
 
     def forward(self, x: Tensor) -> Tensor:
-        from workers.tts.higgs import kernels
+        from workers.tts.higgs.network import kernels
 
         return kernels.snake(x, self._alpha)
 
 
 def _fuse_snakes(decoder: torch.nn.Module) -> None:
     try:
-        from workers.tts.higgs import kernels  # noqa: F401
+        from workers.tts.higgs.network import kernels  # noqa: F401
     except ImportError:
         return
     for module in list(decoder.modules()):

@@ -25,10 +25,10 @@ import numpy as np
 from contract.errors import EngineFailed, EngineUnavailable, VoiceUnknown
 from contract.voice import Voice
 from workers.settings import settings
+from workers.tempo import altered
 from workers.tts.engine import Pool, VoiceInfo
 from workers.tts.higgs.prompt import Codes, Spoken, words
 from workers.tts.plain import pieces, plain_text
-from workers.tts.tempo import altered
 
 if TYPE_CHECKING:
     from workers.tts.higgs.codec import Samples

@@ -16,8 +16,8 @@ from workers.tts.higgs.batch import Batch, Options
 from workers.tts.higgs.checkpoint import load
 from workers.tts.higgs.codec import Codec
 from workers.tts.higgs.memory import PREFIX_BYTES, fitting_slots, weight_bytes
+from workers.tts.higgs.network.transformer import Transformer
 from workers.tts.higgs.prompt import Prompts
-from workers.tts.higgs.transformer import Transformer
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from workers.tts.higgs.slots import Slots
+from workers.tts.higgs.network.slots import Slots
 
 MOST_K = 64
 """No more candidates than this are looked at."""

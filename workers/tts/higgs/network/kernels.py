@@ -10,7 +10,7 @@ import triton  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import triton.language as tl  # type: ignore[import-not-found, import-untyped, unused-ignore]
 from torch import Tensor
 
-from workers.tts.higgs.plain_ops import TILE_TOKENS, Runs
+from workers.tts.higgs.network.plain_ops import TILE_TOKENS, Runs
 
 KEYS_AT_ONCE = 64
 

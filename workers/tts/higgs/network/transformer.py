@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workers.tts.higgs import plain_ops
-from workers.tts.higgs.linear import Linear, as_linear
-from workers.tts.higgs.plain_ops import Runs
-from workers.tts.higgs.slots import Slots
+from workers.tts.higgs.network import plain_ops
+from workers.tts.higgs.network.linear import Linear, as_linear
+from workers.tts.higgs.network.plain_ops import Runs
+from workers.tts.higgs.network.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Transformer:
         self.ops: Any = plain_ops
         if self.device.type == "cuda":
             try:
-                from workers.tts.higgs import kernels
+                from workers.tts.higgs.network import kernels
 
                 self.ops = kernels
             except ImportError:

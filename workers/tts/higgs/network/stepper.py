@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from workers.tts.higgs.device_graph import Graph, mark
-from workers.tts.higgs.sampler import sample
-from workers.tts.higgs.slots import Slots
+from workers.tts.higgs.network.device_graph import Graph, mark
+from workers.tts.higgs.network.sampler import sample
+from workers.tts.higgs.network.slots import Slots
+from workers.tts.higgs.network.transformer import Transformer
 from workers.tts.higgs.take import Take
-from workers.tts.higgs.transformer import Transformer
 
 SIZES = (1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256)
 SHORTEST_END = 256

@@ -49,7 +49,7 @@ class _Int8:
         self._kernel: Any = None
         if device.type == "cuda":
             try:
-                from workers.tts.higgs import kernels
+                from workers.tts.higgs.network import kernels
 
                 self._kernel = kernels.int8_linear
             except ImportError:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from workers.tts.higgs.device_graph import Graph, mark
-from workers.tts.higgs.plain_ops import TILE_TOKENS, Runs
+from workers.tts.higgs.network.device_graph import Graph, mark
+from workers.tts.higgs.network.plain_ops import TILE_TOKENS, Runs
+from workers.tts.higgs.network.slots import Slots
+from workers.tts.higgs.network.transformer import Transformer
 from workers.tts.higgs.prompt import Prompt
-from workers.tts.higgs.slots import Slots
-from workers.tts.higgs.transformer import Transformer
 
 SIZES = (32, 64, 128, 256, 512, 1024, 2048)
 """Tokens that there is a graph for; what is longer is launched kernel by kernel."""

@@ -1,0 +1,1 @@
+"""The language model that speaks: its weights, its slots, one step and one reading of prompts at a time."""
