@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, Val
 from api.errors import MessageInvalid, MessageTypeUnknown
 from contract.audio import ENCODING, SAMPLE_RATE_HZ
 from contract.errors import CuelineError
+from contract.voice import NAME as VOICE_NAME
 
 U32 = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -95,7 +96,7 @@ class SetTuning(ClientMessage):
 
     type: Literal["settings"] = "settings"
     model: Annotated[str, Field(max_length=128, pattern=r"^[\x21-\x7e]*$")] | None = None
-    voice: Annotated[str, Field(pattern=r"^[\w.+/#()-]{0,64}$")] | None = None
+    voice: Annotated[str, Field(pattern=f"^({VOICE_NAME})?$")] | None = None
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
     turn_taking: Literal["", "automatic", "barge_in", "push_to_talk"] | None = None
 

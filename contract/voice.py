@@ -8,6 +8,8 @@ from typing import Any
 
 CLIP_ID = re.compile(r"voice_[0-9a-f]{32}")
 """How a recording is called that somebody has uploaded to be spoken like: nobody can guess one."""
+NAME = r"[\w.+/#()-]([\w.+/#() -]{0,62}[\w.+/#()-])?"
+"""What a person may write for a voice's name. Spaces stand within: some services have names of several words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from contract.job import SpeechJob
 from workers.tts.engine import Engine
+from workers.tts.relief.chain import Chain
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +52,17 @@ class Cache:
         self._sweeping = threading.Lock()
 
     def entry(self, job: SpeechJob, engine: Engine) -> Entry:
-        """The place of this job's sound. An engine that does not say its version is not cached."""
-        version = getattr(engine, "version", "")
-        if self._folder is None or not version or time.monotonic() < self._sick_until:
+        """The place of this job's sound, under the engine whose it is. One that does not say its version is not cached.
+
+        Of a chain that is its first engine for this voice: what it made is found while it rests, and what stood in for
+        it is not kept in its name.
+        """
+        maker = engine.maker(job.voice) if isinstance(engine, Chain) else engine
+        version = getattr(maker, "version", "")
+        if maker is None or self._folder is None or not version or time.monotonic() < self._sick_until:
             return Entry(self, "")
-        name = hashlib.sha256(f"{job.content_hash()}\n{engine.name}\n{version}".encode()).hexdigest()
-        return Entry(self, f"{self._folder}/{name[:2]}/{name}")
+        name = hashlib.sha256(f"{job.content_hash()}\n{maker.name}\n{version}".encode()).hexdigest()
+        return Entry(self, f"{self._folder}/{name[:2]}/{name}", maker if maker is not engine else None)
 
     def report(self, error: OSError) -> None:
         """The disk did not take something: speech goes on without it, and says so once."""
@@ -99,12 +105,15 @@ class Cache:
 class Entry:
     """One job's sound: read from the cache, or made by whoever holds the lock, and then kept."""
 
-    def __init__(self, cache: Cache, path: str) -> None:
-        """`path` is a string, and empty where nothing is kept: talk waits for each microsecond here."""
+    def __init__(self, cache: Cache, path: str, maker: Engine | None = None) -> None:
+        """`path` is a string, and empty where nothing is kept: talk waits for each microsecond here. `maker`: who of
+        several has to make it so that it may be kept.
+        """
         self.pcm: bytes | None = None
         """s16le mono 24 kHz, the whole sentence; None: it has to be made."""
         self._cache = cache
         self._path = path
+        self._maker = maker
         self._blocks: list[bytes] = []
         self._is_whole = False
         self._lock = -1
@@ -135,7 +144,7 @@ class Entry:
                     self._blocks.append(block)
                     if len(self._blocks) == 1 and self._lock < 0:
                         self._take_lock()
-            self._is_whole = True
+            self._is_whole = self._maker is None or getattr(made, "maker", None) is self._maker
         finally:
             if close := getattr(made, "close", None):
                 close()

@@ -17,7 +17,7 @@ class WorkerSettings(BaseSettings):
     tts_engine: str = "espeak"
     tts_base_url: str = ""
     tts_api_key: str = Field("", repr=False)
-    tts_model: str = "gpt-4o-mini-tts"
+    tts_model: str = ""
     tts_voices: str = ""
     minimax_api_key: str = Field("", repr=False)
     minimax_base_url: str = "https://api.minimax.io/v1"

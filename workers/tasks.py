@@ -20,14 +20,15 @@ from workers.recall import Memory
 from workers.settings import settings
 from workers.streams import SentenceLog, SignOfLife, connect, count_waiting
 from workers.synthesis import speak
-from workers.tts.chain import Chain
-from workers.tts.engine import Engine, cloning
+from workers.tts.engine import cloning
 from workers.tts.registry import make_engine
+from workers.tts.relief.chain import Chain
+from workers.tts.relief.watched import Watched
 
 log = logging.getLogger(__name__)
 
 # One of each per process. A forked child makes its own: neither a model nor a connection crosses a fork.
-_engine: Engine | None = None
+_engine: Chain | Watched | None = None
 _redis = connect(settings().redis_url)
 _cache: Cache | None = None
 _sign: SignOfLife | None = None
@@ -43,11 +44,12 @@ def speak_task(self: Task, job: dict[str, Any]) -> str:
     return speak(speech_job, engine(), SentenceLog(_redis, speech_job, worker), cache(), Memory(_redis))
 
 
-def engine() -> Engine:
+def engine() -> Chain | Watched:
     """This process's engine, loaded."""
     global _engine
     if _engine is None:
-        made = make_engine(settings().tts_engine)
+        found = make_engine(settings().tts_engine)
+        made = found if isinstance(found, Chain) else Watched(found)
         made.load()
         _engine = made
     return _engine
@@ -70,12 +72,11 @@ def announcement() -> dict[str, Any]:
     """What this process can do, for `/readyz` and `/api/voices`."""
     loaded = engine()
     voices = [voice.to_dict() for voice in loaded.voices()]
-    health = loaded.health() if isinstance(loaded, Chain) else [{"engine": loaded.name, "state": "ok"}]
     return {
         "engine": loaded.name,
         "repeatable": loaded.repeatable,
         "voices": voices,
-        "engines": health,
+        "engines": loaded.health(),
         "cloning": cloning(loaded),
     }
 

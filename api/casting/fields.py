@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.characters import Character
+from contract.voice import NAME as VOICE_NAME
 from contract.voice import Voice
 
 NAME_CHARS = 40
@@ -51,7 +52,7 @@ class VoiceFields(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: Annotated[str, Field(pattern=r"^[\w.+/#()-]{1,64}$")] = "default"
+    name: Annotated[str, Field(pattern=f"^{VOICE_NAME}$")] = "default"
     engine: Annotated[str, Field(pattern=r"^([\w-]{1,32}(,[\w-]{1,32}){0,3})?$")] = ""
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$")] = "en-us"
     rate: Annotated[float, Field(ge=0.25, le=4)] = 1.0

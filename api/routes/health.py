@@ -42,7 +42,7 @@ async def readyz(house: AHouse) -> JSONResponse:
         {
             "status": "ready",
             "workers": len(workers),
-            # One that rests has others in its chain.
+            # One that rests has others in its chain, or is asked all the same.
             "engines": engines_of(workers),
             "model": house.llm.model or "demo",
             # Talk goes on without it, so it keeps nobody away.

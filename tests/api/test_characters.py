@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from api.casting.cards import PNG, read_card, write_card
 from api.casting.characters import Characters
-from api.casting.fields import CharacterFields, clean
+from api.casting.fields import CharacterFields, VoiceFields, clean
 from api.characters import CAST
 from api.errors import CardInvalid, StoreUnreachable
+from api.events import SetTuning
 from api.store.sqlite import SqliteStore
 from tests.fakes import FakeModelServer, UnpluggedStore
 from tests.harness import Stack
@@ -313,3 +314,15 @@ async def test_what_is_one_owners_is_nobody_elses(tmp_path: Path) -> None:
         with pytest.raises(Exception, match="no such character"):
             await call
     await asyncio.gather(characters.stop(), store.close())
+
+
+@pytest.mark.parametrize("name", ["Chinese (Mandarin)_Warm_Girl", "English Calm Woman", "af_heart+bm_lewis(2)", "a"])
+def test_a_voices_name_may_be_several_words(name: str) -> None:
+    assert VoiceFields(name=name).to_voice().name == name
+    assert SetTuning(voice=name).voice == name
+
+
+@pytest.mark.parametrize("name", [" a", "a ", "a\tb", "a\nb", "", "a" * 65])
+def test_and_nothing_else(name: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        VoiceFields(name=name)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from contract.errors import EngineBusy, EngineFailed, EngineUnavailable, SpeechError, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
 from tests.fakes import FakeAzure
+from tests.workers.asking import ready, said
 from workers.settings import settings as worker_settings
 from workers.tts import azure
 from workers.tts.azure import FIRST_CHOICES, AzureEngine
@@ -27,18 +28,8 @@ def server() -> Iterator[FakeAzure]:
 
 @pytest.fixture(scope="module")
 def engine(server: FakeAzure) -> Iterator[AzureEngine]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CUELINE_AZURE_BASE_URL", server.url)
-        patch.setenv("CUELINE_AZURE_KEY", KEY)
-        worker_settings.cache_clear()
-        made = AzureEngine()
-        made.load()
+    with ready(AzureEngine, CUELINE_AZURE_BASE_URL=server.url, CUELINE_AZURE_KEY=KEY) as made:
         yield made
-        worker_settings.cache_clear()
-
-
-def said(engine: AzureEngine, text: str = "It rains.", voice: Voice | None = None) -> bytes:
-    return b"".join(engine.speak(text, voice or Voice(), 1))
 
 
 def test_the_service_is_asked_for_what_the_voice_says(engine: AzureEngine, server: FakeAzure) -> None:

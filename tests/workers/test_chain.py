@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract.audio import bytes_to_ms
 from contract.errors import EngineBusy, EngineFailed, EngineUnavailable, SpeechError, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
-from tests.fakes import FickleEngine
-from workers.tts.breaker import FAILURES, FIRST_REST_S, LONGEST_REST_S, Breaker
-from workers.tts.chain import Chain
+from tests.conftest import model_env
+from tests.fakes import FakeModelServer, FickleEngine, counter_pcm
+from tests.harness import Stack, wait_until
+from tests.workers.test_synthesis import JOB, Shelf
+from workers.cache import Cache
+from workers.synthesis import speak
 from workers.tts.engine import VoiceInfo
 from workers.tts.registry import make_engine
+from workers.tts.relief.breaker import FAILURES, FIRST_REST_S, LONGEST_REST_S, Breaker
+from workers.tts.relief.chain import Chain
+from workers.tts.relief.watched import Watched
 
 ANNA = VoiceInfo("anna", "Anna", "en-us", "female")
 BERT = VoiceInfo("bert", "Bert", "en-us", "male")
@@ -270,3 +282,126 @@ def test_only_a_speech_error_leaves_a_chain(error: Exception) -> None:
     made.load()
     with pytest.raises(SpeechError):
         said(made)
+
+
+# what is kept
+
+
+@pytest.fixture
+def kept(first: FickleEngine, second: FickleEngine, tmp_path: Path) -> Cache:
+    """A cache, and two engines whose sound can be told apart."""
+    for number, engine in enumerate((first, second)):
+        engine.version, engine.blocks = "1", [bytes([number + 1, 0]) * 960] * 3
+    return Cache(tmp_path / "cache", 2**24)
+
+
+def spoken(chain: Chain, cache: Cache, **changes: Any) -> tuple[str, bytes]:
+    shelf = Shelf()
+    outcome = speak(replace(JOB, **changes), chain, shelf, cache)
+    return outcome, b"".join(chunk.pcm for chunk in shelf.chunks)
+
+
+def test_a_chain_says_again_what_its_first_engine_said(chain: Chain, first: FickleEngine, kept: Cache) -> None:
+    once, again = spoken(chain, kept), spoken(chain, kept)
+    assert (once[0], again[0]) == ("spoken", "cached")
+    assert once[1] == again[1] == b"".join(first.blocks)
+
+
+def test_what_stood_in_is_never_taken_for_the_engine_itself(
+    chain: Chain, first: FickleEngine, second: FickleEngine, kept: Cache
+) -> None:
+    first.error = EngineFailed()
+    assert spoken(chain, kept) == ("spoken", b"".join(second.blocks))
+    first.error = None
+    assert spoken(chain, kept) == ("spoken", b"".join(first.blocks))
+    assert spoken(chain, kept)[0] == "cached"
+
+
+def test_what_a_resting_engine_said_before_is_still_its_own(
+    chain: Chain, first: FickleEngine, second: FickleEngine, kept: Cache
+) -> None:
+    mine = spoken(chain, kept)[1]
+    first.error = EngineBusy("Too many.", 60)
+    assert spoken(chain, kept, text="Something else.")[1] == b"".join(second.blocks)
+    assert states(chain)["first"] == "resting"
+    assert spoken(chain, kept) == ("cached", mine)
+
+
+def test_a_chain_and_its_engine_alone_share_what_is_kept(chain: Chain, first: FickleEngine, kept: Cache) -> None:
+    assert spoken(chain, kept)[0] == "spoken"
+    assert speak(JOB, first, Shelf(), kept) == "cached"
+
+
+def test_each_voice_is_kept_under_the_engine_that_has_it(
+    chain: Chain, first: FickleEngine, second: FickleEngine, kept: Cache
+) -> None:
+    clara = replace(JOB.voice, name="clara")
+    assert spoken(chain, kept, voice=clara) == ("spoken", b"".join(second.blocks))
+    assert spoken(chain, kept, voice=clara)[0] == "cached"
+    second.error = EngineFailed()
+    assert spoken(chain, kept, voice=clara, text="Something else.")[1] == b"".join(first.blocks)
+    second.error = None
+    assert spoken(chain, kept, voice=clara, text="Something else.") == ("spoken", b"".join(second.blocks))
+
+
+# one alone
+
+
+def test_an_engine_alone_rests_for_all_to_see_and_is_asked_all_the_same(first: FickleEngine, clock: Clock) -> None:
+    watched = Watched(first, clock)
+    watched.load()
+    assert watched.health() == [{"engine": "first", "state": "ok"}]
+    first.error = EngineFailed("It is out of order.")
+    for _ in range(FAILURES):
+        with pytest.raises(EngineFailed):
+            list(watched.speak("It rains.", Voice(), 1))
+    assert watched.health() == [{"engine": "first", "state": "resting", "why": "It is out of order."}]
+    first.error = None
+    assert list(watched.speak("It rains.", Voice(), 1)) == first.blocks
+    assert watched.health() == [{"engine": "first", "state": "ok"}]
+
+
+def test_what_is_the_sentences_own_fault_makes_no_engine_rest(first: FickleEngine, clock: Clock) -> None:
+    watched = Watched(first, clock)
+    first.error = TextUnspeakable()
+    for _ in range(2 * FAILURES):
+        with pytest.raises(TextUnspeakable):
+            list(watched.speak("…", Voice(), 1))
+    first.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        list(watched.speak("It rains.", Voice(), 1))
+    blocks = watched.speak("It rains.", Voice(), 1)
+    blocks.close()  # type: ignore[attr-defined]
+    assert watched.health() == [{"engine": "first", "state": "ok"}]
+
+
+# real workers
+
+
+async def test_a_broken_engine_costs_no_sentence_and_everybody_sees_it_rest(
+    tmp_path: Path, model: FakeModelServer
+) -> None:
+    env = {**model_env(model), "CUELINE_CACHE_MB": "64"}
+    stack = Stack(tmp_path, engine="tests.fakes:CounterEngine,espeak", env=env)
+    try:
+        stack.start(workers=1)
+        assert stack.get("/readyz")[1]["engines"] == {"counter": "ok", "espeak": "ok"}
+        async with stack.listen() as client:
+            await client.send(type="settings", voice="default")
+            whole = await client.ask("SAY This is said by the first one.")
+            assert client.pcm(whole) == counter_pcm("This is said by the first one.")
+            for number in range(FAILURES):
+                broken = await client.ask(f"SAY Now explode please, number {number}.")
+                assert 1_000 < bytes_to_ms(len(client.pcm(broken))) < 4_000
+            assert not client.messages("error")
+            states = {"counter": "resting", "espeak": "ok"}
+            await asyncio.to_thread(
+                wait_until, lambda: stack.get("/readyz")[1]["engines"] == states, "the engine to be seen resting"
+            )
+            other = await client.ask("SAY This is said by the other one.")
+            assert client.pcm(other) not in (b"", counter_pcm("This is said by the other one."))
+            again = await client.ask("SAY This is said by the first one.")
+            assert client.pcm(again) == client.pcm(whole), "kept of the one that rests"
+            assert client.messages("sentence", state="done", turn=again)[0]["cached"]
+    finally:
+        stack.stop()

@@ -10,6 +10,7 @@ import pytest
 from contract.errors import EngineBusy, EngineFailed, EngineUnavailable, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
 from tests.fakes import FakeMiniMax
+from tests.workers.asking import ready, said
 from workers.settings import settings
 from workers.tts import minimax
 from workers.tts.minimax import VOICES, MiniMaxEngine
@@ -24,18 +25,9 @@ def server() -> Iterator[FakeMiniMax]:
 
 
 @pytest.fixture
-def engine(server: FakeMiniMax, monkeypatch: pytest.MonkeyPatch) -> Iterator[MiniMaxEngine]:
-    monkeypatch.setenv("CUELINE_MINIMAX_BASE_URL", server.url)
-    monkeypatch.setenv("CUELINE_MINIMAX_API_KEY", KEY)
-    settings.cache_clear()
-    made = MiniMaxEngine()
-    made.load()
-    yield made
-    settings.cache_clear()
-
-
-def said(engine: MiniMaxEngine, text: str = "It rains.", voice: Voice | None = None) -> bytes:
-    return b"".join(engine.speak(text, voice or Voice(), 1))
+def engine(server: FakeMiniMax) -> Iterator[MiniMaxEngine]:
+    with ready(MiniMaxEngine, CUELINE_MINIMAX_BASE_URL=server.url, CUELINE_MINIMAX_API_KEY=KEY) as made:
+        yield made
 
 
 def test_the_service_is_asked_for_what_the_voice_says(engine: MiniMaxEngine, server: FakeMiniMax) -> None:

@@ -11,6 +11,7 @@ from contract.audio import bytes_to_ms
 from contract.errors import EngineBusy, EngineFailed, EngineUnavailable, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
 from tests.fakes import FakeSpeechServer
+from tests.workers.asking import ready, said
 from workers.settings import settings
 from workers.tts import openai_speech
 from workers.tts.openai_speech import OPENAI_VOICES, OpenAISpeechEngine
@@ -25,25 +26,16 @@ def server() -> Iterator[FakeSpeechServer]:
 
 
 @pytest.fixture
-def engine(server: FakeSpeechServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISpeechEngine]:
-    monkeypatch.setenv("CUELINE_TTS_BASE_URL", server.url)
-    monkeypatch.setenv("CUELINE_TTS_API_KEY", KEY)
-    settings.cache_clear()
-    made = OpenAISpeechEngine()
-    made.load()
-    yield made
-    settings.cache_clear()
-
-
-def said(engine: OpenAISpeechEngine, text: str = "It rains.", voice: Voice | None = None) -> bytes:
-    return b"".join(engine.speak(text, voice or Voice(), 1))
+def engine(server: FakeSpeechServer) -> Iterator[OpenAISpeechEngine]:
+    with ready(OpenAISpeechEngine, CUELINE_TTS_BASE_URL=server.url, CUELINE_TTS_API_KEY=KEY) as made:
+        yield made
 
 
 def test_the_server_is_asked_for_what_the_voice_says(engine: OpenAISpeechEngine, server: FakeSpeechServer) -> None:
     voice = Voice("coral", rate=1.25, description="Warm and slow.", scene="In a cave.")
     assert said(engine, "It rains.", voice)
     assert server.asked[-1] == {
-        "model": "gpt-4o-mini-tts",
+        "model": "tts-1",
         "input": "It rains.",
         "voice": "coral",
         "response_format": "pcm",
@@ -100,28 +92,30 @@ def test_a_silent_server_is_not_waited_for_for_ever(
     server: FakeSpeechServer, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr(openai_speech, "SILENCE_S", 0.3)
-    monkeypatch.setenv("CUELINE_TTS_BASE_URL", server.url)
-    settings.cache_clear()
-    impatient = OpenAISpeechEngine()
-    impatient.load()
-    with pytest.raises(EngineFailed):
+    with (
+        ready(OpenAISpeechEngine, CUELINE_TTS_BASE_URL=server.url) as impatient,
+        pytest.raises(EngineFailed),
+    ):
         said(impatient, text)
 
 
-def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUELINE_TTS_BASE_URL", "http://127.0.0.1:9/v1")
-    settings.cache_clear()
-    lonely = OpenAISpeechEngine()
-    lonely.load()
-    with pytest.raises(EngineFailed, match="cannot be reached"):
+def test_a_server_that_is_not_there_is_told() -> None:
+    with (
+        ready(OpenAISpeechEngine, CUELINE_TTS_BASE_URL="http://127.0.0.1:9/v1") as lonely,
+        pytest.raises(EngineFailed, match="cannot be reached"),
+    ):
         said(lonely)
 
 
-def test_a_server_that_is_not_named_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUELINE_TTS_BASE_URL", raising=False)
-    settings.cache_clear()
-    with pytest.raises(EngineUnavailable, match="CUELINE_TTS_BASE_URL"):
-        OpenAISpeechEngine().load()
+def test_a_server_that_is_not_named_cannot_be_asked() -> None:
+    with pytest.raises(EngineUnavailable, match="CUELINE_TTS_BASE_URL"), ready(OpenAISpeechEngine):
+        pass
+
+
+def test_openai_itself_is_asked_for_no_model_that_nobody_named() -> None:
+    openai = {"CUELINE_TTS_BASE_URL": "https://api.openai.com/v1"}
+    with pytest.raises(EngineUnavailable, match="CUELINE_TTS_MODEL"), ready(OpenAISpeechEngine, **openai):
+        pass
 
 
 def test_samples_cut_in_halves_by_the_network_stay_whole(engine: OpenAISpeechEngine) -> None:

@@ -25,8 +25,8 @@ from workers.cache import Cache
 from workers.recall import WAIT_S, Memory, read_spoken, write_spoken
 from workers.streams import connect
 from workers.synthesis import speak
-from workers.tts.chain import Chain
 from workers.tts.engine import Spoken
+from workers.tts.relief.chain import Chain
 
 
 @pytest.fixture(scope="module")

@@ -173,8 +173,8 @@ def _find_files() -> tuple[Path, Path]:
     for file, name in ((model, "CUELINE_KOKORO_MODEL"), (voices, "CUELINE_KOKORO_VOICES")):
         if not file.is_file():
             raise EngineUnavailable(
-                f"Kokoro needs {file}: put {MODEL_FILE} and {VOICES_FILE}, from the releases of kokoro-onnx, into "
-                f"{folder}, or name other files in CUELINE_KOKORO_MODEL and CUELINE_KOKORO_VOICES ({name} is missing)."
+                f"Kokoro needs {file}: cueline get kokoro fetches {MODEL_FILE} and {VOICES_FILE} into {folder}; or "
+                f"name other files in CUELINE_KOKORO_MODEL and CUELINE_KOKORO_VOICES ({name} is missing)."
             )
     return model, voices
 

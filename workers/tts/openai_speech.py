@@ -30,6 +30,8 @@ from workers.tts.remote import BLOCK_BYTES, CONNECT_S, SILENCE_S, ask, check_key
 
 MAX_INPUT_CHARS = 4096
 """The API's own limit for one request."""
+OPENAI_HOST, ANY_MODEL = "api.openai.com", "tts-1"
+"""What other servers with this API take for the one that they have."""
 LIST_S = 3.0
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
 RATE_HZ = 24_000
@@ -66,6 +68,11 @@ class OpenAISpeechEngine:
         chosen = settings()
         if not chosen.tts_base_url:
             raise EngineUnavailable("CUELINE_TTS_BASE_URL: name the server that the engine openai_speech asks.")
+        if not chosen.tts_model and httpx2.URL(chosen.tts_base_url).host == OPENAI_HOST:
+            raise EngineUnavailable(
+                "CUELINE_TTS_MODEL: name the model. OpenAI ends tts-1, tts-1-hd and gpt-4o-mini-tts on 6 January 2027, "
+                "and has named no other that its speech API knows."
+            )
         check_key(chosen.tts_api_key, "CUELINE_TTS_API_KEY")
         try:
             self._client = OpenAI(
@@ -76,8 +83,8 @@ class OpenAISpeechEngine:
             )
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise EngineUnavailable("CUELINE_TTS_BASE_URL is not the address of a server.") from error
-        self._model = chosen.tts_model
-        self.version = f"{chosen.tts_model} at {chosen.tts_base_url}"
+        self._model = chosen.tts_model or ANY_MODEL
+        self.version = f"{self._model} at {chosen.tts_base_url}"
         named = [name.strip() for name in chosen.tts_voices.split(",") if name.strip()]
         self._voices = [_info(name) for name in named] or _list_voices(self._client) or _openai_voices()
 

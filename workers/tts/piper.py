@@ -79,8 +79,8 @@ class PiperEngine:
         found = [speaker for file in sorted(folder.glob("*.onnx")) for speaker in _read_speakers(file)]
         if not found:
             raise EngineUnavailable(
-                f"There is no piper voice in {folder}. Get one with: python -m piper.download_voices "
-                f"--download-dir {folder} en_US-lessac-medium, or name another folder in CUELINE_PIPER_VOICES."
+                f"There is no piper voice in {folder}. Get one with: cueline get piper, or name another folder in "
+                "CUELINE_PIPER_VOICES."
             )
         self._speakers = {speaker.info.name: speaker for speaker in found}
         self._voice(found[0].file)

@@ -6,8 +6,8 @@ import importlib
 from importlib.metadata import entry_points
 
 from contract.errors import EngineUnavailable
-from workers.tts.chain import Chain
 from workers.tts.engine import Engine
+from workers.tts.relief.chain import Chain
 
 TABLE = {
     "kokoro": "workers.tts.kokoro:KokoroEngine",

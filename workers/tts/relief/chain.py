@@ -16,8 +16,10 @@ from typing import Any
 
 from contract.errors import EngineBusy, EngineFailed, EngineUnavailable, SpeechError, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
-from workers.tts.breaker import FIRST_REST_S, Breaker
 from workers.tts.engine import Engine, Pool, Spoken, VoiceInfo, cloning, recalling
+from workers.tts.relief.breaker import FIRST_REST_S, Breaker
+from workers.tts.relief.roles import Cast, is_role
+from workers.tts.relief.watched import health_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ STRICTEST: tuple[Pool, ...] = ("prefork", "threads", "solo")
 @dataclass(slots=True, eq=False)
 class _Link:
     engine: Engine
+    cast: Cast
     breaker: Breaker = field(default_factory=Breaker)
     missing: str = ""
     """Why it could not be loaded; it is not asked before the process starts anew."""
@@ -36,6 +39,22 @@ class _Link:
     def lists(self, name: str) -> bool:
         """Whether it offers a voice of that name."""
         return any(info.name == name for info in self.engine.voices())
+
+
+class Speech(Iterator[bytes]):
+    """What a chain makes of one sentence; it begins when its first block is wanted."""
+
+    def __init__(self, chain: Chain, voice: Voice, speak: Speak) -> None:
+        self.maker: Engine | None = None
+        """Whose sound it is, known with the first block; None: of one that stood in for what was asked for."""
+        self._blocks = chain.blocks(voice, speak, self)
+
+    def __next__(self) -> bytes:
+        return next(self._blocks)
+
+    def close(self) -> None:
+        """Stop whoever speaks."""
+        self._blocks.close()  # type: ignore[attr-defined]
 
 
 class Chain:
@@ -48,10 +67,10 @@ class Chain:
     repeatable = False
     """A second attempt may be another engine's."""
     version = ""
-    """Nothing is kept: what stood in for an engine must not be taken for it later."""
+    """What is kept belongs to the engine that made it: see `maker`."""
 
     def __init__(self, engines: list[Engine], clock: Callable[[], float] = time.monotonic) -> None:
-        self._links = [_Link(engine) for engine in engines]
+        self._links = [_Link(engine, Cast(engine)) for engine in engines]
         self._clock = clock
         self.engines = engines
         """In the order of their preference."""
@@ -86,13 +105,20 @@ class Chain:
         """Each engine with its state (ok, resting, missing) and, if it is not ok, why; JSON-ready."""
         return [self._health(link) for link in self._links]
 
-    def speak(self, text: str, voice: Voice, seed: int) -> Iterator[bytes]:
-        """Yield what the first engine makes that can speak this."""
-        return self._speak(voice, lambda engine, fitted: engine.speak(text, fitted, seed))
+    def maker(self, voice: Voice) -> Engine | None:
+        """The engine whose sound this would be if all were well, whether it rests or not."""
+        try:
+            return self._order(voice)[0].engine
+        except SpeechError:
+            return None
+
+    def speak(self, text: str, voice: Voice, seed: int) -> Speech:
+        """What the first engine makes that can speak this."""
+        return Speech(self, voice, lambda engine, fitted: engine.speak(text, fitted, seed))
 
     def speak_after(
         self, text: str, voice: Voice, seed: int, before: Sequence[Spoken], done: Callable[[Spoken], None]
-    ) -> Iterator[bytes]:
+    ) -> Speech:
         """The same; an engine that goes on from what was said does so."""
 
         def speak(engine: Engine, fitted: Voice) -> Iterator[bytes]:
@@ -100,9 +126,10 @@ class Chain:
                 return able.speak_after(text, fitted, seed, before, done)
             return engine.speak(text, fitted, seed)
 
-        return self._speak(voice, speak)
+        return Speech(self, voice, speak)
 
-    def _speak(self, voice: Voice, speak: Speak) -> Iterator[bytes]:
+    def blocks(self, voice: Voice, speak: Speak, speech: Speech) -> Iterator[bytes]:
+        """Yield them, and note in `speech` whose they are."""
         links = self._order(voice)
         error: SpeechError | None = None
         # Whoever knows this voice may be the one that cannot be asked, or has failed.
@@ -112,11 +139,13 @@ class Chain:
             may_be_known = may_be_known or any(other not in tried for other in links[: links.index(link)])
             tried.append(link)
             try:
-                first, blocks = self._begin(link, speak, self._fitted(voice, link, links), may_be_known)
+                first, blocks, spoken_as = self._begin(link, speak, self._fitted(voice, link, links), may_be_known)
             except SpeechError as failure:
                 error = _weightier(error, failure)
                 may_be_known = may_be_known or not isinstance(failure, VoiceUnknown)
                 continue
+            # In another voice than it was asked for it stood in too, for one that it has not.
+            speech.maker = link.engine if spoken_as == link.cast.play(voice) else None
             yield from self._go_on(link, first, blocks)
             return
         raise error or EngineUnavailable
@@ -138,7 +167,9 @@ class Chain:
         if voice.anchor:
             # Whoever only stands in speaks in a voice of its own.
             order.sort(key=lambda link: not cloning(link.engine))
-        return sorted(order, key=lambda link: voice.name != "default" and not link.lists(voice.name))
+        if voice.name == "default" or is_role(voice):
+            return order
+        return sorted(order, key=lambda link: not link.lists(voice.name))
 
     def _by_breaker(self, links: list[_Link]) -> Iterator[_Link]:
         """Those that do not rest, and then the others: when all else has failed there is nothing to lose."""
@@ -150,8 +181,11 @@ class Chain:
                 resting.append(link)
         yield from resting
 
-    def _begin(self, link: _Link, speak: Speak, voice: Voice, may_be_known: bool) -> tuple[bytes, Iterator[bytes]]:
-        """The first block and what follows; a voice unknown here that another may know gives way to the default one.
+    def _begin(
+        self, link: _Link, speak: Speak, voice: Voice, may_be_known: bool
+    ) -> tuple[bytes, Iterator[bytes], Voice]:
+        """The first block, what follows, and in which voice: one that is unknown here, but that another may know, gives
+        way to the default one.
 
         Raises: SpeechError.
         """
@@ -165,7 +199,7 @@ class Chain:
             if not may_be_known or voice.name == "default":
                 raise
             return self._begin(link, speak, replace(voice, name="default"), may_be_known)
-        return first, blocks
+        return first, blocks, voice
 
     def _go_on(self, link: _Link, first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """What breaks off rests at once, so that the next attempt at this sentence is another engine's."""
@@ -200,7 +234,9 @@ class Chain:
         log.warning("the engine %s failed: %s", link.engine.name, error.text)
 
     def _fitted(self, voice: Voice, link: _Link, links: list[_Link]) -> Voice:
-        """`voice` as this engine has it: by its name, else the one that is most like it."""
+        """`voice` as this engine has it: by its name or role, else the one that is most like it."""
+        if is_role(voice):
+            return link.cast.play(voice)
         if voice.name == "default" or link.lists(voice.name):
             return voice
         own = link.engine.voices()
@@ -215,12 +251,9 @@ class Chain:
         return replace(voice, name="default", language=meant.language)
 
     def _health(self, link: _Link) -> dict[str, Any]:
-        rest_s = link.breaker.rests_s(self._clock())
-        state = "missing" if link.missing else "resting" if rest_s else "ok"
-        found = {"engine": link.engine.name, "state": state}
-        if state != "ok":
-            found["why"] = link.missing or link.breaker.why
-        return found
+        if link.missing:
+            return {"engine": link.engine.name, "state": "missing", "why": link.missing}
+        return health_of(link.engine, link.breaker, self._clock())
 
 
 def _speaks(info: VoiceInfo, language: str) -> bool:
