@@ -50,12 +50,12 @@ from api.routes import (
     openai_speech,
     openai_stream,
     passes,
-    renders,
     sessions,
     socket,
 )
 from api.routes.house import House
 from api.routes.openai_shape import openai_error
+from api.routes.rendering import renders, uploads
 from api.session.neighbours import Neighbours
 from api.session.sessions import Sessions
 from api.settings import Settings, SettingsError, choose_llm, read_settings
@@ -85,6 +85,7 @@ _ROUTES = (
     openai_speech,
     openai_stream,
     renders,
+    uploads,
 )
 FRONTEND = Path(__file__).parent.parent / "frontend"
 MAX_BODY_BYTES = 1024 * 1024

@@ -32,7 +32,7 @@ DOORS = {
         "cli/doctor.py",
     },
     "fastapi": {"api/main.py", "api/routes"},
-    "sse_starlette": {"api/routes/events.py", "api/routes/renders.py", "workers/llm/server.py"},
+    "sse_starlette": {"api/routes/events.py", "api/routes/rendering/renders.py", "workers/llm/server.py"},
     "openai": {"api/turn/tokens.py", "workers/stt/openai_audio.py", "workers/tts/openai_speech.py"},
     "torch": {"workers/llm/local.py", "workers/tts/higgs/"},
     "transformers": {"workers/llm/local.py", "workers/tts/higgs/checkpoint.py"},

@@ -20,7 +20,7 @@ from api.render.files.kept import Kept
 from api.render.files.products import Products
 from api.render.library import LISTED, CastLine, Library, Play, Work
 from api.render.making import Making
-from api.render.order import LineChange, Order, change_line, read_order
+from api.render.order import LineChange, Order, ScriptFile, change_line, read_order
 from api.render.renders import Renders
 from api.speaking.offers import voices_of
 from api.store.store import Row
@@ -57,15 +57,15 @@ class Desk:
         self._streams = streams
         self._clips = clips
 
-    async def order(self, owner: str, order: Order) -> dict[str, Any]:
-        """Have something rendered. Raises: ScriptInvalid, TooManyRenders."""
+    async def order(self, owner: str, order: Order, file: ScriptFile | None = None) -> dict[str, Any]:
+        """Have something rendered: the order's script, or that in a file. Raises: ScriptInvalid, TooManyRenders."""
         render = _name(owner, order.key)
         if order.key and (known := await self._library.row(owner, render)) and known["state"] != "new":
             return _shown(known)
         if len(await self._library.all(owner)) >= MAX_RENDERS:
             raise TooManyRenders(f"There are {MAX_RENDERS} renders already; delete one first.")
         everybody, voices = await self._characters.everybody(owner), await self._voices(owner)
-        title, play = await asyncio.to_thread(read_order, order, everybody, voices)
+        title, play = await asyncio.to_thread(read_order, order, everybody, voices, file)
         now = _now()
         row = {
             "id": render,

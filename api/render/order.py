@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -20,6 +20,15 @@ from contract.voice import Voice
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_SPEAKER_CHARS)]
 Voices = Sequence[Mapping[str, Any]]
 """As `GET /api/voices` lists them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptFile:
+    """A script as a file of somebody's."""
+
+    name: str
+    """Its ending tells the kind, its stem the title."""
+    data: bytes
 
 
 class VoiceFields(BaseModel):
@@ -86,9 +95,13 @@ class LineChange(BaseModel):
     pause_before_ms: Annotated[int, Field(ge=0, le=60_000)] | None = None
 
 
-def read_order(order: Order, characters: Iterable[Character], voices: Voices | None) -> tuple[str, Play]:
-    """Title, and the lines with their voices. Raises: ScriptInvalid, with everything that is wrong."""
-    script = read_script(order.script, kind=order.kind, narrator=order.narrator)
+def read_order(
+    order: Order, characters: Iterable[Character], voices: Voices | None, file: ScriptFile | None = None
+) -> tuple[str, Play]:
+    """Title, and the lines with their voices; of the `file`, if there is one. Raises: ScriptInvalid, with everything
+    that is wrong."""
+    data, name = (file.data, file.name) if file else (order.script, "")
+    script = read_script(data, name, kind=order.kind, narrator=order.narrator)
     cast = {name: _wish(who.voice if isinstance(who, CastVoice) else who) for name, who in order.cast.items()}
     roles = assign(script, cast, characters, voices)
     lines = tuple(cast_line(line, roles[line.speaker]) for line in script.lines)

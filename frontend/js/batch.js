@@ -4,16 +4,20 @@
  */
 import { askServer, fetchJson, hasAccessKey, probe, setAccessKey } from './wire/access.js';
 import { askAccessKey, showBanner } from './page/notices.js';
-import { knowVoices } from './script/cast-box.js';
-import { addLine, castNames, focusText, rows, startEditing, takeLines } from './script/editing.js';
+import { newId } from './wire/protocol.js';
+import { guessWish, knowVoices, wishOfVoice } from './script/cast-box.js';
+import { takeDrops } from './script/intake/dropping.js';
+import { addLine, castNames, focusText, rows, startEditing, takeLines, takePlay } from './script/editing.js';
 import { playFrom } from './script/hearing.js';
 import { showProblem } from './script/line-row.js';
 import { orderPlay, patchLine, pathOfRender } from './script/order-desk.js';
 import { restartPace, setAsking } from './script/painting.js';
-import { openPaste } from './script/paste-dialog.js';
-import { canPatch, hasWords } from './script/play.js';
+import { openPaste } from './script/intake/paste-dialog.js';
+import { canPatch, hasWords, renderToPlay } from './script/play.js';
 import { followRender, stopFollowing } from './script/render-feed.js';
-import { speakersOf } from './script/script-text.js';
+import { offerRenders, openRenders } from './script/renders-drawer.js';
+import { renderFile } from './script/intake/script-file.js';
+import { speakersOf } from './script/intake/script-text.js';
 import { change, made, play, progress, setProgress, tellChange } from './script/state.js';
 import { applyVolume } from './script/volume.js';
 import './script/taking.js';
@@ -109,6 +113,44 @@ function onRenderGone() {
   change({ ...play, render: null });
 }
 
+// files, and what was rendered before
+
+const pasting = {
+  take: (lines, isAppended, title) => {
+    takeLines(lines, isAppended, title);
+    if (!play.render) forgetRender();
+  },
+  renderFile: async (file, speakers) => {
+    const cast = Object.fromEntries(speakers.map((name) => [name, guessWish(name)]).filter(([, wish]) => wish));
+    const { isOk, message } = await renderFile(file, cast);
+    if (isOk) openRenders();
+    return isOk ? '' : message;
+  },
+};
+
+/** Gives what went wrong, or nothing. */
+async function openRender(id) {
+  const found = await fetchJson(pathOfRender(id));
+  if (!found) return 'It could not be opened. Is the server there?';
+  forgetRender();
+  takePlay(renderToPlay(found, found.script.map(() => newId()), wishOfVoice));
+  gapField.value = play.gapMs;
+  follow();
+  return '';
+}
+
+function onRestored() {
+  forgetRender();
+  follow();
+}
+
+function forgetRender() {
+  stopFollowing();
+  made.clear();
+  setProgress(null);
+  showFailure('');
+}
+
 // the line to the server
 
 async function connect() {
@@ -139,11 +181,14 @@ function listen() {
   on('line_told', onLine);
   on('render_told', onRenderTold);
   on('render_gone', onRenderGone);
+  on('script_restored', onRestored);
   on('feed_state', ({ detail }) => showConnection(!detail.isLost));
   on('access_given', ({ detail }) => { setAccessKey(detail.key); connect(); });
   gapField.addEventListener('change', onGap);
   press('add-line', () => focusText(addLine()));
-  press('paste-script', () => openPaste(takeLines));
+  press('paste-script', () => openPaste(pasting));
+  takeDrops((file) => openPaste(pasting, file));
+  offerRenders({ open: openRender, current: () => play.render?.id ?? null });
   press('example', () => takeLines(EXAMPLE.map(([speaker, text]) => ({ speaker, text })), false));
   press('render-all', onRender);
   press('render-cancel', onCancel);

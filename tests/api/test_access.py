@@ -117,6 +117,7 @@ ROUTES: dict[str, Row] = {
     "DELETE /v1/audio/voices/{voice_id}": row(200, 404),
     # For the owner of the render.
     "GET /api/renders": row(200, 200),
+    "POST /api/scripts": row(400, 400),
     "POST /api/renders": row(202, 202, body=SCRIPT),
     "GET /api/renders/{render_id}": row(200, 404),
     "GET /api/renders/{render_id}/audio": row(200, 404),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from playwright.async_api import Page, expect
 
 from api.render.pieces import pieces
+from tests.api.render.test_books import book
 from tests.e2e.conftest import Complaints
 from tests.e2e.talking import heard
 from tests.fakes import counter_pcm
-from tests.harness import Stack
+from tests.harness import Stack, wait_until
 
 PLAY = "Ava: The harbour is quiet.\nBen: Is there tea?\n[pause 100ms]\nStranger: Three kinds <b>of tea</b>."
 
@@ -91,6 +93,59 @@ async def test_a_script_is_cast_rendered_heard_changed_and_taken_along(
         stack.request("DELETE", f"/api/renders/{render_['id']}")
     await page.reload()
     await expect(lines(page, "draft")).to_have_count(4)
+
+
+async def test_a_file_is_read_dropped_and_rendered_and_what_was_rendered_is_opened_again(
+    page: Page, stack: Stack, complaints: Complaints
+) -> None:
+    complaints.expected = ("400",)
+    await open_script(page, stack)
+    await page.click("#paste-script")
+    await page.set_input_files("#paste-file", files=[{"name": "no.epub", "mimeType": "", "buffer": b"PK\x03\x04"}])
+    await expect(page.locator("#paste-failure")).to_contain_text("no.epub: This is no EPUB")
+    epub = book("<body><h1>The <b>Pier</b></h1><p>It was early.</p></body>", "<body><h1>Later</h1><p>Now.</p></body>")
+    await page.set_input_files("#paste-file", files=[{"name": "tale.epub", "mimeType": "", "buffer": epub}])
+    await expect(page.locator("#paste-summary")).to_have_text("tale.epub, 4 lines: Narrator (4)")
+    await page.click("[data-take=replace]")
+    await expect(page.locator("#script-title")).to_have_value("A Tale & more")
+    await render(page, 4)
+    first = stack.get("/api/renders")[1][0]
+    assert stack.get(f"/api/renders/{first['id']}")[1]["chapters"] == ["The Pier", "Later"]
+    # Another one, dropped on the page, and rendered as it is.
+    await page.evaluate(
+        """text => {
+            const dropped = new DataTransfer();
+            dropped.items.add(new File([text], 'talk.srt'));
+            const drop = (name) => new DragEvent(name, { dataTransfer: dropped, bubbles: true, cancelable: true });
+            document.body.dispatchEvent(drop('dragover'));
+            document.body.dispatchEvent(drop('drop'));
+        }""",
+        "1\n00:00:01,000 --> 00:00:02,000\nAVA: Good morning.\n",
+    )
+    await expect(page.locator("#paste-summary")).to_have_text("talk.srt, 1 line: AVA (1)")
+    await page.click("#paste-render")
+    rows = page.locator("#renders-list .talk-row")
+    await expect(rows).to_have_count(2)
+    await expect(rows.first).to_contain_text("1 line · done", timeout=20_000)
+    await expect(rows.nth(1)).to_contain_text("Open now")
+    await rows.first.locator(".talk-more").click()
+    async with page.expect_download() as found:
+        await rows.first.get_by_role("button", name="Download as wav").click()
+    assert (await (await found.value).path()).read_bytes().startswith(b"RIFF")
+    await rows.first.locator(".talk-open").click()
+    await expect(lines(page, "ready")).to_have_count(1)
+    await expect(page.locator(".line-text >> nth=0")).to_have_value("Good morning.")
+    await page.click("[data-code=undo] button >> nth=0")
+    await expect(lines(page, "ready")).to_have_count(4, timeout=20_000)
+    await page.click("#renders-button")
+    await rows.first.locator(".talk-more").click()
+    await rows.first.get_by_role("button", name="Delete").click()
+    await rows.first.get_by_role("button", name="Undo").click()
+    await rows.first.get_by_role("button", name="Delete").click()
+    await page.click("#renders-close")
+    await asyncio.to_thread(wait_until, lambda: len(stack.get("/api/renders")[1]) == 1, "one render")
+    await expect(lines(page, "ready")).to_have_count(4)
+    stack.request("DELETE", f"/api/renders/{first['id']}")
 
 
 async def test_what_fails_is_told_in_its_line_and_tried_again(page: Page, stack: Stack) -> None:

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-  canPatch, clockWords, fileName, isChanged, lineState, lineToChange, newLine, newPlay, playToOrder, progressOf, readPlay, timeline, withRender,
+  canPatch, clockWords, fileName, isChanged, lineState, lineToChange, newLine, newPlay, playToOrder, progressOf, readPlay, renderLine, renderToPlay, timeline,
+  withRender,
 } from '../../frontend/js/script/play.js';
-import { speakersOf, textToLines } from '../../frontend/js/script/script-text.js';
+import { speakersOf, textToLines } from '../../frontend/js/script/intake/script-text.js';
 
 const line = (key, speaker, text, more = {}) => newLine(key, { speaker, text, ...more });
 const play = (lines, more = {}) => ({ ...newPlay(), cast: { Ava: 'ava' }, lines, ...more });
@@ -34,6 +35,25 @@ test('another order, a line more or less, or another gap is a new render', () =>
   assert.ok(!canPatch({ ...asked, lines: asked.lines.slice(1) }));
   assert.ok(!canPatch({ ...asked, gapMs: 0 }));
   assert.ok(canPatch({ ...asked, lines: [...asked.lines, line('c', 'Ava', ' ')] }), 'an empty line is nobody’s');
+});
+
+test('what was rendered is opened as if it had just been ordered', () => {
+  const voice = { name: 'low' };
+  const said = (line, text, chapter, more = {}) => ({ line, speaker: 'Ava', text, chapter, speed: 1, direction: '', pause_before_ms: null, voice, ...more });
+  const render = {
+    id: 'r1', title: 'The pier', settings: {}, chapters: ['', 'Two'],
+    script: [said(0, 'Hello.', 0), said(1, 'Bye.', 1, { speed: 1.5, pause_before_ms: 800, direction: 'low' }), said(2, 'Gone.', 1)],
+  };
+  const opened = renderToPlay(render, ['a', 'b', 'c'], () => 'ava');
+  assert.deepEqual(opened.render.order, ['a', 'b', 'c']);
+  assert.ok(canPatch(opened));
+  assert.ok(!opened.lines.some((one) => isChanged(opened, one)));
+  assert.deepEqual(playToOrder(opened).script, [
+    { speaker: 'Ava', text: 'Hello.' }, { speaker: 'Ava', text: 'Bye.', speed: 1.5, pause_before_ms: 800, direction: 'low', chapter: 'Two' },
+    { speaker: 'Ava', text: 'Gone.' },
+  ]);
+  assert.deepEqual(readPlay(JSON.parse(JSON.stringify(opened))), opened, 'and is kept like that');
+  assert.match(renderLine({ lines: 1, state: 'done', created_at: 0 }, 86400000), /^1 line · done · .*19/);
 });
 
 test('a line goes through its states', () => {

@@ -26,6 +26,12 @@ export function guessWish(name) {
   return people.find(({ id, name: other }) => NARRATORS.includes(id) || NARRATORS.includes(other.toLocaleLowerCase()))?.id ?? '';
 }
 
+/** The character of that name if it has this voice, else the voice. */
+export function wishOfVoice(name, voice) {
+  const found = people.find(({ id }) => id === guessWish(name));
+  return found && found.voice?.name === voice.name ? found.id : voice.name;
+}
+
 export function wishColour(wish) {
   return people.find(({ id }) => id === wish)?.colour ?? '';
 }

@@ -6,7 +6,7 @@ import { showToast } from '../page/notices.js';
 import { guessWish, renderCast } from './cast-box.js';
 import { fit, makeLine, showProblem } from './line-row.js';
 import { hasWords, newLine } from './play.js';
-import { speakersOf } from './script-text.js';
+import { speakersOf } from './intake/script-text.js';
 import { change, play, tellChange } from './state.js';
 
 const list = document.getElementById('script-lines');
@@ -90,17 +90,39 @@ function removeLine(key) {
 }
 
 function offerBack(text, before) {
-  showToast(text, { code: 'undo', action: { word: 'Undo', run: () => { change(before); titleField.value = play.title; renderLines(); castNames(); } } });
+  showToast(text, { code: 'undo', action: { word: 'Undo', run: () => restore(before) } });
 }
 
-export function takeLines(lines, isAppended) {
+/** News travels up as a DOM event, script_restored: its render may be another one. */
+function restore(before) {
+  change(before);
+  titleField.value = play.title;
+  renderLines();
+  castNames();
+  document.dispatchEvent(new CustomEvent('script_restored'));
+}
+
+/** What was rendered of a script that is replaced stays with the server. */
+export function takeLines(lines, isAppended, title = '') {
   const before = play;
   const taken = lines.map((line) => newLine(newId(), line));
   const kept = play.lines.filter(hasWords);
-  change({ ...play, lines: isAppended ? [...kept, ...taken] : taken });
+  if (isAppended) change({ ...play, lines: [...kept, ...taken] });
+  else change({ ...play, title: title || play.title, lines: taken, render: null });
+  titleField.value = play.title;
   renderLines();
   castNames();
   if (!isAppended && kept.length) offerBack('The script before is replaced.', before);
+}
+
+/** Another script takes the place of this one, with its render. */
+export function takePlay(next) {
+  const before = play;
+  change(next);
+  titleField.value = play.title;
+  renderLines();
+  castNames();
+  if (before.lines.some(hasWords)) offerBack('The script before is replaced.', before);
 }
 
 function renderLines() {

@@ -1,11 +1,15 @@
 /**
  * A script, how far it is rendered, and what is to be asked of the server for it. Pure: knows neither page nor wire.
  *
- * play: {title, gapMs, cast: {NAME: id of a character or name of a voice}, lines: [{key, speaker, text, speed, pauseMs}],
+ * play: {title, gapMs, cast: {NAME: id of a character or name of a voice}, lines: [{key, speaker, text, speed, pauseMs,
+ * direction, chapter}],
  * render: null or {id, gapMs, order: [key], said: {key: what was asked for}}}.
  * made: Map of key → what the server says of that line.
  */
 const MS_PER_LETTER = 65;
+/** What a render has that says nothing of its gap. */
+const SERVER_GAP_MS = 350;
+const RENDER_STATES = { rendering: 'being made', done: 'done', failed: 'some lines failed', cancelled: 'cancelled' };
 const STATES = { queued: 'queued', making: 'making', done: 'ready', failed: 'failed' };
 const WAITING = {
   talk: 'paused while somebody talks', busy: 'behind other renders', workers: 'no voice is running', queue: 'the queue is away', store: 'the Store is away',
@@ -15,8 +19,9 @@ export function newPlay() {
   return { title: '', gapMs: 250, cast: {}, lines: [], render: null };
 }
 
-export function newLine(key, { speaker = '', text = '', speed = 1, pauseMs = 0 } = {}) {
-  return { key, speaker, text, speed, pauseMs };
+/** direction and chapter come with files and go with the line; they are not edited here. */
+export function newLine(key, { speaker = '', text = '', speed = 1, pauseMs = 0, direction = '', chapter = '' } = {}) {
+  return { key, speaker, text, speed, pauseMs, ...(direction && { direction }), ...(chapter && { chapter }) };
 }
 
 /** What is kept in a browser is not trusted. */
@@ -28,8 +33,9 @@ export function readPlay(stored) {
   play.title = text(stored.title);
   play.gapMs = number(stored.gapMs, 0, 10000, 250);
   play.cast = Object.fromEntries(Object.entries(stored.cast ?? {}).filter(([, wish]) => typeof wish === 'string'));
-  play.lines = stored.lines.filter((line) => typeof line?.key === 'string').map(({ key, speaker, text: words, speed, pauseMs }) => newLine(key, {
+  play.lines = stored.lines.filter((line) => typeof line?.key === 'string').map(({ key, speaker, text: words, speed, pauseMs, direction, chapter }) => newLine(key, {
     speaker: text(speaker), text: text(words), speed: number(speed, 0.25, 4, 1), pauseMs: number(pauseMs, 0, 60000, 0),
+    direction: text(direction), chapter: text(chapter),
   }));
   const { render } = stored;
   if (typeof render?.id === 'string' && Array.isArray(render.order) && typeof render.said === 'object' && render.said) play.render = render;
@@ -67,8 +73,11 @@ export function playToOrder(play) {
   return { title: play.title.trim(), script: lines.map((line) => lineToRow(line)), cast, gap_ms: play.gapMs };
 }
 
-function lineToRow({ speaker, text, speed, pauseMs }) {
-  return { speaker: speaker.trim(), text: text.trim(), ...(speed !== 1 && { speed }), ...(pauseMs > 0 && { pause_before_ms: pauseMs }) };
+function lineToRow({ speaker, text, speed, pauseMs, direction, chapter }) {
+  return {
+    speaker: speaker.trim(), text: text.trim(), ...(speed !== 1 && { speed }), ...(pauseMs > 0 && { pause_before_ms: pauseMs }),
+    ...(direction && { direction }), ...(chapter && { chapter }),
+  };
 }
 
 /** The body that has one line of a render said differently. */
@@ -89,6 +98,32 @@ export function withRender(play, id) {
   const lines = play.lines.filter(hasWords);
   const said = Object.fromEntries(lines.map((line) => [line.key, lineToSaid(line, play.cast)]));
   return { ...play, render: { id, gapMs: play.gapMs, order: lines.map(({ key }) => key), said } };
+}
+
+/**
+ * The play that a render was made of, as if it had just been ordered. keys: a name for each line. wishOf(speaker, voice): who
+ * is meant, a character or a voice.
+ */
+export function renderToPlay(render, keys, wishOf) {
+  let chapter = 0;
+  const lines = render.script.map((line, place) => {
+    const begins = render.chapters?.length && (place === 0 || line.chapter !== chapter);
+    chapter = line.chapter;
+    return newLine(keys[place], {
+      speaker: line.speaker, text: line.text, speed: line.speed, pauseMs: line.pause_before_ms ?? 0, direction: line.direction,
+      chapter: begins ? render.chapters[chapter] : '',
+    });
+  });
+  const cast = Object.fromEntries(render.script.map(({ speaker, voice }) => [speaker, wishOf(speaker, voice)]));
+  return withRender({ title: render.title, gapMs: render.settings.gap_ms ?? SERVER_GAP_MS, cast, lines, render: null }, render.id);
+}
+
+/** A render in a list, in a row. */
+export function renderLine({ lines, state, created_at: at }, now = Date.now()) {
+  const made = new Date(at);
+  const isToday = made.toDateString() === new Date(now).toDateString();
+  const when = isToday ? made.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) : made.toLocaleDateString([], { day: 'numeric', month: 'short', year: 'numeric' });
+  return `${lines} ${lines === 1 ? 'line' : 'lines'} · ${RENDER_STATES[state] ?? state} · ${when}`;
 }
 
 /** What is told of the whole: counts, and words for a person. perMs: how many lines are made in a millisecond, or null. */

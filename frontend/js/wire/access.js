@@ -54,10 +54,10 @@ export async function fetchJson(path) {
 /**
  * Ask for something to be done: {isOk, status, data} or {isOk, status, code, message, problems?}; status 0 when nobody
  * answered.
- * body: an object, or a Blob that is sent as it is. Never throws.
+ * body: an object, or a Blob or a form that is sent as it is. Never throws.
  */
 export async function askServer(method, path, body = undefined, options = {}) {
-  const isJson = body !== undefined && !(body instanceof Blob);
+  const isJson = body !== undefined && !(body instanceof Blob || body instanceof FormData);
   try {
     const answer = await fetchFromServer(path, {
       method, body: isJson ? JSON.stringify(body) : body, contentType: isJson ? 'application/json' : undefined, ...options,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
 
 from api.answers import ANYWHERE, sent, told
 from api.encoding.encoder import stream_encoder
@@ -23,11 +24,11 @@ from api.render.desk import Desk
 from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUnknown, TooManyRenders
 from api.render.files.kept import ZIP_TYPE
 from api.render.files.subtitles import FORMATS
-from api.render.order import LineChange, Order
+from api.render.order import LineChange
 from api.routes.house import AHouse, AnOwner, ATicketOwner, take_room
+from api.routes.rendering.uploads import AN_ORDER, MAX_FORM_BYTES, read_order_body
 
 router = APIRouter(prefix="/api/renders", responses=ANYWHERE)
-MAX_ORDER_BYTES = 16 * 1024 * 1024
 PING_S = 12
 _ANY_SOUND = tuple(dict.fromkeys((*STREAMED, *FILES)))
 _PLACE = re.compile(r"\d{1,15}")
@@ -44,12 +45,14 @@ ADesk = Annotated[Desk, Depends(find_desk)]
 @router.post(
     "",
     status_code=202,
-    max_body_size=MAX_ORDER_BYTES,
+    max_body_size=MAX_FORM_BYTES,
+    openapi_extra={"requestBody": AN_ORDER},
     responses=told(ScriptInvalid, ScriptEmpty, CastUnknown, ScriptTooLong, TooManyRenders),
 )
-async def order(wanted: Order, desk: ADesk, owner: AnOwner) -> dict[str, Any]:
-    """Have a script rendered."""
-    return await desk.order(owner, wanted)
+async def order(request: Request, house: AHouse, owner: AnOwner) -> dict[str, Any]:
+    """Have a script rendered: as JSON, or a form with the script as a file and the other fields beside it."""
+    wanted, file = await read_order_body(request, house)
+    return await house.desk.order(owner, wanted, file)
 
 
 @router.get("")
