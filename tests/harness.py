@@ -54,6 +54,7 @@ class Process:
 
     def __init__(self, argv: tuple[str, ...], log: Path, env: dict[str, str] | None = None, stdin: bytes = b"") -> None:
         self.log = log
+        self._was_hurt = False
         with log.open("ab") as output:
             self.popen = subprocess.Popen(
                 argv,
@@ -68,8 +69,14 @@ class Process:
         self.popen.stdin.write(stdin)
         self.popen.stdin.close()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it runs and nobody has hurt it."""
+        return self.popen.poll() is None and not self._was_hurt
+
     def signal(self, number: int) -> None:
         """To the whole group."""
+        self._was_hurt = True
         os.killpg(self.popen.pid, number)
 
     def kill(self) -> None:
@@ -142,11 +149,14 @@ class Stack:
         self.redis = Process((*before, *command.argv), self.folder / "redis.log", stdin=command.stdin + config.encode())
         wait_until(lambda: _answers(self.redis_port), "redis")
 
-    def start_worker(self, pool: str = "", concurrency: int = 1, prefix: tuple[str, ...] = ()) -> Process:
+    def start_worker(
+        self, pool: str = "", concurrency: int = 1, prefix: tuple[str, ...] = (), settings: tuple[str, ...] = ()
+    ) -> Process:
+        """`settings`: of Celery's, `worker.name=value`."""
         self.worker_starts += 1
         name = f"speech{self.worker_starts}"
         pool = pool or ("solo" if self.engine == "espeak" else "prefork")
-        argv = (*prefix, *commands.here(commands.worker(name, pool)), "-c", str(concurrency))
+        argv = (*prefix, *commands.here(commands.worker(name, pool)), "-c", str(concurrency), "--", *settings)
         worker = Process(argv, self.folder / f"{name}.log", self.env)
         self.workers.append(worker)
         return worker
@@ -188,12 +198,10 @@ class Stack:
         return self
 
     def stop(self) -> None:
-        """In the order in which they need each other, so that nobody complains on the way."""
-        users = [process for process in (self.api, *self.workers) if process]
-        for process in users:
-            process.popen.terminate()
-        for process in [*users, *([self.redis] if self.redis else [])]:
-            process.stop()
+        """All at once: nobody waits for anybody to finish."""
+        for process in (self.api, *self.workers, self.redis):
+            if process:
+                process.kill()
 
     def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, timeout_s: float = 20

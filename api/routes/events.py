@@ -60,13 +60,13 @@ async def _events(house: House, session: Session, after: str, listener: Asker) -
         gap = Gap(what="messages", message="Some messages before this are gone.")
         if await are_events_gone(streams, session.id, after, session.last_mirrored):
             yield ServerSentEvent(data=gap.to_json(session.id), event=gap.type)
-        before = None
+        had, before = after, await streams.event_until(session.id, after)
         with session.reading(), house.access.shares.visit(session.id, listener.share) as visit:
             while not session.is_closed and not is_over(listener) and not visit.over.is_set():
                 more = session.next_write()
                 found = await streams.read_events(session.id, after)
                 for after, text in found:
-                    if is_hole(before, after):
+                    if is_hole(before, after, had):
                         yield ServerSentEvent(data=gap.to_json(session.id), event=gap.type)
                     before = after
                     yield ServerSentEvent(data=text, event=json.loads(text)["type"], id=after)

@@ -15,7 +15,7 @@ from api.events import Gap, Resume
 from api.session.listeners import Item
 from api.session.mirror import MAX_WAITING
 from api.streams import Streams
-from api.turn.replay import Position, TurnReader, count_sentences
+from api.turn.replay import Newest, Position, TurnReader, count_sentences
 
 _ENDS = {"tts_end", "tts_stop"}
 
@@ -26,8 +26,8 @@ class Place:
 
     event: int
     """Number of the newest event."""
-    position: tuple[int, int, int] | None
-    """(turn, sentence, part) of the newest chunk; None before the first."""
+    position: Newest | None
+    """The newest chunk; None before the first."""
 
 
 async def missed(streams: Streams, session: str, resume: Resume, joined: Place) -> AsyncIterator[Item]:
@@ -42,9 +42,9 @@ async def missed(streams: Streams, session: str, resume: Resume, joined: Place) 
         gap = Item(Gap(what="messages", message="Some messages before this are gone.").to_json(session))
         if await are_events_gone(streams, session, resume.event, joined.event):
             yield gap
-        before = None
+        before = await streams.event_until(session, resume.event)
         async for entry_id, text in _messages(streams, session, resume.event, joined.event):
-            if is_hole(before, entry_id):
+            if is_hole(before, entry_id, resume.event):
                 yield gap
             before, message = entry_id, json.loads(text)
             if message["type"] in _ENDS and message["turn"] not in ended:
@@ -73,33 +73,40 @@ def is_new(item: Item, resume: Resume, joined: Place) -> bool:
         return (chunk.sentence, chunk.part) > (resume.sentence, resume.part)
     if resume.event is None:
         return True
-    had = int(resume.event.partition("-")[0])
+    had = _number(resume.event)
     if not joined.event < had <= joined.event + MAX_WAITING:
         return True  # it has no more than was said here, or more than anybody can have told
     number = json.loads(item.text).get("event", "")
-    return not number or int(number.partition("-")[0]) > had
+    return not number or _number(number) > had
 
 
 async def are_events_gone(streams: Streams, session: str, after: str, newest: int) -> bool:
     """Whether there were messages after an id that Redis no longer has; numbers it never used are no loss."""
-    number = int(after.partition("-")[0])
+    number = _number(after)
     oldest = await streams.first_event(session)
     return number < newest and (oldest == 0 or oldest > number + 1)
 
 
-def is_hole(before: str | None, entry_id: str) -> bool:
-    """Whether messages between two that Redis has one after the other are lost, and not only numbers never used."""
+def is_hole(before: str | None, entry_id: str, had: str) -> bool:
+    """Whether messages between two that Redis has one after the other are lost, and not only numbers never used.
+
+    `had`: the listener's last one; what was lost up to there it does not miss.
+    """
     if before is None:
         return False
-    lost = int(entry_id.partition("-")[0]) - int(before.partition("-")[0]) - 1
+    number = _number(entry_id)
     # Who takes a session over leaves out `MAX_WAITING`.
-    return 0 < lost < MAX_WAITING
+    return 0 < number - _number(before) - 1 < MAX_WAITING and number > _number(had) + 1
+
+
+def _number(entry_id: str) -> int:
+    return int(entry_id.partition("-")[0])
 
 
 async def _messages(streams: Streams, session: str, after: str, until: int) -> AsyncIterator[tuple[str, str]]:
     while found := await streams.read_events(session, after):
         for after, text in found:
-            if int(after.partition("-")[0]) > until:
+            if _number(after) > until:
                 return
             yield after, text
 
@@ -123,6 +130,7 @@ async def _sound(
     else:
         is_whole = reader.position >= end
     if not is_whole:
-        sentence, part = end or (None, None)
+        goes_on = (end[0] + 1, 0) if end and joined.position and joined.position[3] else end
+        sentence, part = goes_on or (None, None)
         gone = Gap(what="audio", turn=turn, sentence=sentence, part=part, message="Some of this reply's sound is gone.")
         yield Item(gone.to_json(session))

@@ -29,7 +29,7 @@ from api.session.tail import Tail
 from api.session.turns import Turns
 from api.session.voiced import Voiced
 from api.streams import StreamsError
-from api.turn.replay import Position
+from api.turn.replay import Newest, Position
 from api.turn.stage import Parts
 from contract.chunk import Chunk
 
@@ -79,7 +79,7 @@ class Session:
         self._holdings = holdings
         self._event = last_event
         self._next_turn = next_turn
-        self._position: tuple[int, int, int] | None = None
+        self._position: Newest | None = None
         self._follower: asyncio.Task[None] | None = None
         self._saves: set[asyncio.Task[None]] = set()
         self._saving = asyncio.Lock()
@@ -119,7 +119,7 @@ class Session:
 
     def play(self, chunk: Chunk) -> None:
         """Give a chunk to every listener."""
-        self._position = (chunk.turn, chunk.sentence, chunk.part)
+        self._position = (chunk.turn, chunk.sentence, chunk.part, chunk.last)
         self.log.append(Item(chunk=chunk))
 
     def tell_gap(self, turn: int) -> None:
@@ -134,8 +134,8 @@ class Session:
     # how far it is
 
     @property
-    def position(self) -> tuple[int, int, int] | None:
-        """(turn, sentence, part) of the newest chunk that listeners were given."""
+    def position(self) -> Newest | None:
+        """The newest chunk that listeners were given."""
         return self._position
 
     @property
@@ -262,7 +262,7 @@ class Session:
         self._event += skipped
         self.mirror.written = self._event
 
-    def follow(self, tail: Tail, position: tuple[int, int, int] | None) -> None:
+    def follow(self, tail: Tail, position: Newest | None) -> None:
         """What another process says is said here too; `position` is how far it had come."""
         self.tail, self._position = tail, position
 

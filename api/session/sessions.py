@@ -173,7 +173,10 @@ class Sessions:
             except NeighbourSilent as error:
                 if time.monotonic() > deadline:
                     raise HolderSilent from error
-                await self._holdings.settle(session)
+                try:
+                    await self._holdings.settle(session)
+                except SessionUnknown:
+                    break  # it was heard, and only its answer came too late
                 await asyncio.sleep(0.1)
         # What cannot be forgotten at rest goes on as it was; what is said until it is closed is forgotten below.
         await self._archive.delete(session.id, session.owner)

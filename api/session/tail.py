@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from api.streams import Streams
-from api.turn.replay import Position, TurnReader
+from api.turn.replay import Newest, Position, TurnReader
 from contract.chunk import Chunk, tombstone
 
 _ENDS = {"tts_end", "tts_stop"}
@@ -55,14 +55,14 @@ class Tail:
         self._stepping = asyncio.Lock()
         self._is_over = False
 
-    async def catch_up(self, turns: range) -> tuple[int, int, int] | None:
-        """Find the end of what has been said without saying it; (turn, sentence, part) of the newest chunk."""
-        newest: tuple[int, int, int] | None = None
+    async def catch_up(self, turns: range) -> Newest | None:
+        """Find the end of what has been said without saying it; the newest chunk."""
+        newest: Newest | None = None
         for turn in turns:
             record = await self._streams.load_turn(self._ears.id, turn)
             state = record.get("state")
             if sentences := int(record.get("sentences", 0)):
-                newest = (turn, sentences, -1)
+                newest = (turn, sentences, -1, False)
             if state in {"running", "waiting"}:
                 self._live.add(turn)
             if state != "running":
@@ -79,7 +79,7 @@ class Tail:
             # Whoever spoke it may have died before it could write down that sound had begun.
             reader = self.readers[turn] = TurnReader(self._streams, self._ears.id, turn)
             while chunks := await reader.read():
-                newest = (turn, chunks[-1].sentence, chunks[-1].part)
+                newest = (turn, chunks[-1].sentence, chunks[-1].part, chunks[-1].last)
         return newest
 
     @property

@@ -42,6 +42,11 @@ class EventStreams(Client):
         top: Any = await self.redis.xrevrange(keys.events(session), count=1)
         return int(text(top[0][0]).partition("-")[0]) if top else 0
 
+    async def event_until(self, session: str, until: str) -> str | None:
+        """Id of the newest event that is not newer than an id; None if there is none any more."""
+        found: Any = await self.redis.xrevrange(keys.events(session), max=until, count=1)
+        return text(found[0][0]) if found else None
+
     async def first_event(self, session: str) -> int:
         """Number of the oldest event that is still there; 0 if there is none."""
         bottom: Any = await self.redis.xrange(keys.events(session), count=1)

@@ -8,6 +8,9 @@ from typing import Any
 from api.streams.client import Client, pairs, text
 from contract import keys
 
+Record = tuple[str, dict[str, str]]
+"""Key of a turn, and fields of it."""
+
 
 class Queue(Client):
     """What api and workers tell each other."""
@@ -20,9 +23,17 @@ class Queue(Client):
             await self.redis.srem(keys.WORKERS, *dead)
         return [json.loads(value) for value in values if value]
 
-    async def enqueue(self, queue: str, message: str) -> None:
-        """Put a message where Celery's workers look for it."""
-        await self.redis.lpush(queue, message)
+    async def enqueue(self, queue: str, message: str, record: Record | None = None) -> None:
+        """Put a message where Celery's workers look for it.
+
+        `record`: a turn's key and fields, kept first, on the same way: who finds sound of the job finds them too.
+        """
+        pipe = self.redis.pipeline(transaction=False)
+        if record and record[1]:
+            pipe.hset(record[0], mapping=record[1])  # type: ignore[arg-type]
+            pipe.expire(record[0], keys.TURN_LIFETIME_S)
+        pipe.lpush(queue, message)
+        await pipe.execute()
 
     async def queue_length(self, queue: str) -> int:
         """How many messages no worker has taken yet."""

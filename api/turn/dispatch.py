@@ -18,7 +18,7 @@ from celery import Celery
 from kombu.utils.json import dumps
 
 from api.inbox import Inbox
-from api.streams import TOP_ID, Streams, StreamsAway, StreamsError
+from api.streams import TOP_ID, Record, Streams, StreamsAway, StreamsError
 from api.turn.relay import SentenceFeed
 from api.turn.timing import ATTEMPTS
 from contract.chunk import tombstone
@@ -27,8 +27,8 @@ from contract.job import SPEAK_TASK, SpeechJob
 
 log = logging.getLogger(__name__)
 
-Prepare = Callable[[], Awaitable[None]]
-"""Has what a job needs where workers find it."""
+Prepare = Callable[[], Awaitable[Record | None]]
+"""Has what a job needs where workers find it; returns what is to be kept of its turn before any of it can be heard."""
 MAX_ATTEMPTS = 3
 SILENCE_S = 0.3
 """A worker that speaks or lives is heard every 0.05 s; this long without a sign and it is dead or frozen.
@@ -214,8 +214,9 @@ class Dispatcher:
             await opening
         feed.begin(attempt)
         if not feed.is_complete:
-            await prepare()
-            message = await self.enqueue(await self._next_job(replace(job, attempt=attempt), feed, next_part()))
+            record = await prepare()
+            next_job = await self._next_job(replace(job, attempt=attempt), feed, next_part())
+            message = await self.enqueue(next_job, record)
             try:
                 await self._watch(feed, job, message)
             except SpeechError:
@@ -246,14 +247,14 @@ class Dispatcher:
             await asyncio.sleep(0.05)
         return True
 
-    async def enqueue(self, job: SpeechJob) -> str:
-        """Put one job into the queue; returns the message that stands there.
+    async def enqueue(self, job: SpeechJob, record: Record | None = None) -> str:
+        """Put one job into the queue, behind that record; returns the message that stands there.
 
         Raises: StreamsError.
         """
         ATTEMPTS.labels(attempt=job.attempt).inc()
         message = self.envelopes.write(job)
-        await self._streams.enqueue(job.queue, message)
+        await self._streams.enqueue(job.queue, message, record)
         return message
 
     async def _watch(self, feed: SentenceFeed, job: SpeechJob, message: str) -> None:

@@ -16,6 +16,8 @@ POLL_S = 0.05
 """How often a replay that has caught up looks for more."""
 Position = tuple[int, int]
 """(sentence, part) that is due next."""
+Newest = tuple[int, int, int, bool]
+"""(turn, sentence, part) of the newest chunk that somebody was given, and whether its sentence ends with it."""
 
 
 class TurnReader:

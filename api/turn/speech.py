@@ -12,7 +12,7 @@ from typing import Literal
 
 from api.characters import Character
 from api.events import SentenceState, Status, TtsEnd, TtsStart, TtsStop, error_message
-from api.streams import StreamsError
+from api.streams import Record, StreamsError
 from api.turn.record import Left, sentence_record
 from api.turn.relay import Relay, SentenceFeed
 from api.turn.replay import Position
@@ -20,9 +20,11 @@ from api.turn.sentences import open_fence
 from api.turn.spoken import spoken
 from api.turn.stage import Parts, Stage
 from api.turn.timing import SENTENCES, Timing
+from contract import keys
 from contract.chunk import Chunk, tombstone
 from contract.errors import SpeechError
 from contract.job import SpeechJob
+from contract.voice import Voice
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ AHEAD_S = 60.0
 """Speech that is made ahead of the ear. An engine can be a thousand times faster than speech, and Redis is finite."""
 AT_ONCE = 3
 """Sentences of one turn in synthesis at the same time."""
+KEEP_S = 0.2
+"""How long what is to be told waits to be written down: a process that goes on must know what listeners know."""
 
 
 @dataclass(slots=True)
@@ -71,7 +75,9 @@ class Speech:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._jobs: list[asyncio.Task[None]] = []
         self._openings: dict[int, asyncio.Task[None]] = {}
-        self._saves: set[asyncio.Task[None]] = set()
+        self._saves: set[asyncio.Task[bool]] = set()
+        self._written = self._told = 0
+        """How many sentences the turn's record surely has, and how many listeners know of."""
         self._has_started = left.has_said("tts_start")
         self._first_sound_at = time.monotonic() if left.position > (0, 0) else 0.0
         self._fence = ""
@@ -104,10 +110,10 @@ class Speech:
             sentence = Sentence(len(self.sentences), text, character, stretch, self._fence)
             self._fence = open_fence(text, self._fence)
             self.sentences.append(sentence)
-            self._emit_state(sentence, "queued")
             self._jobs.append(asyncio.create_task(self._speak(sentence)))
-            # After the sentence itself, which is in more of a hurry.
-            self.keep(self._record(sentence))
+        if texts:
+            # After the sentences themselves, which are in more of a hurry.
+            self._jobs.append(asyncio.create_task(self._write_and_tell(len(self.sentences))))
 
     def go_on(self, first: Character) -> None:
         """Speak what another process had cut the reply into, from where its listeners are.
@@ -119,14 +125,14 @@ class Speech:
             character, stretch = self._left.speakers.get(speaker, first), bisect_right(ends, number)
             sentence = Sentence(number, text, character, stretch, fence, is_inherited=True)
             self.sentences.append(sentence)
-            self._emit_state(sentence, "queued")
+            self.tell_queued()
             if number < self.position[0]:
                 sentence.feed = self._relay.recall(number, self._left.sizes[number])
-                self._end(
-                    sentence, "failed" if self._left.has_said("sentence", sentence=number, state="failed") else "done"
-                )
+                has_failed = self._left.has_said("sentence", sentence=number, state="failed")
+                self._end(sentence, "failed" if has_failed else "done")
             else:
                 self._jobs.append(asyncio.create_task(self._speak(sentence)))
+        self._written = len(self.sentences)
 
     async def end(self) -> None:
         """Wait until all has been said."""
@@ -151,6 +157,7 @@ class Speech:
         self._relay.close()
         for job in self._jobs:
             job.cancel()
+        self.tell_queued()
         self._stage.silence(self._turn)
         stones = {
             sentence.number: tombstone(self._turn, sentence.number, self._relay.given_parts(sentence.number), 0)
@@ -158,35 +165,49 @@ class Speech:
         }
         for stone in stones.values():
             self._stage.play(stone)
-        unfinished = [sentence for sentence in self.sentences if not sentence.is_over]
-        for sentence in unfinished:
-            self._emit_state(sentence, "cancelled")
+        for sentence in self.sentences:
+            if not sentence.is_over:
+                self._emit_state(sentence, "cancelled")
         self._stage.emit(TtsStop(turn=self._turn, reason=reason))
         begun = [sentence for sentence in self.sentences if sentence.feed or sentence.is_inherited]
         opened = [sentence.number for sentence in begun if sentence.number in stones]
         ends = {self._relay.key(number): stones[number].pack() for number in opened}
         return ends, [self._relay.key(number) for number in opened if (number, 0) >= self._relay.position]
 
-    def record(self) -> dict[str, str]:
-        """Every sentence so far, for whoever may have to go on with this turn."""
-        return {name: text for sentence in self.sentences for name, text in self._record(sentence).items()}
+    def tell_queued(self, count: int | None = None) -> None:
+        """Let listeners know of the first `count` sentences, or of all, in their order."""
+        for sentence in self.sentences[self._told : count]:
+            self._told += 1
+            self._emit_state(sentence, "queued")
 
-    def _record(self, sentence: Sentence) -> dict[str, str]:
-        return sentence_record(sentence.number, sentence.text, sentence.fence, sentence.character.id)
+    async def _write_and_tell(self, count: int) -> None:
+        writing = self.keep(self.record(self._written, count))
+        await asyncio.wait({writing}, timeout=KEEP_S)
+        if writing.done() and writing.result():
+            self._written = max(self._written, count)
+        self.tell_queued(count)
 
-    def keep(self, record: dict[str, str]) -> asyncio.Task[None]:
+    def record(self, start: int = 0, end: int | None = None) -> dict[str, str]:
+        """Sentences, by default all so far, for whoever may have to go on with this turn."""
+        wanted = self.sentences[start:end]
+        records = (sentence_record(one.number, one.text, one.fence, one.character.id) for one in wanted)
+        return {name: text for record in records for name, text in record.items()}
+
+    def keep(self, record: dict[str, str]) -> asyncio.Task[bool]:
         """Have something written down for whoever may have to go on with this turn."""
         saving = asyncio.create_task(self.save(record))
         self._saves.add(saving)
         saving.add_done_callback(self._saves.discard)
         return saving
 
-    async def save(self, fields: dict[str, str]) -> None:
-        """Tell Redis about this turn, for whoever replays it or goes on with it."""
+    async def save(self, fields: dict[str, str]) -> bool:
+        """Tell Redis about this turn, for whoever replays it or goes on with it; False if Redis does not hear."""
         try:
             await self._parts.streams.save_turn(self._stage.id, self._turn, fields)
         except StreamsError as error:
             log.warning("turn %d is not saved: %s", self._turn, error)
+            return False
+        return True
 
     def _open(self, number: int) -> asyncio.Task[None]:
         """Have a sentence's stream made, once."""
@@ -202,9 +223,8 @@ class Speech:
     async def _speak(self, sentence: Sentence) -> None:
         async with self._room:
             await self._wait_for_the_ear()
-            feed = sentence.feed = self._relay.follow(
-                sentence.number, sentence.timing, lambda: self._on_claim(sentence)
-            )
+            on_claim = partial(self._on_claim, sentence)
+            feed = sentence.feed = self._relay.follow(sentence.number, sentence.timing, on_claim)
             try:
                 await self._speak_or_bury(sentence, feed)
             finally:
@@ -225,17 +245,20 @@ class Speech:
             if text := spoken(sentence.text, sentence.fence):
                 speak = self._parts.dispatcher.go_on if sentence.is_inherited else self._parts.dispatcher.speak
                 job = self._job(sentence, text)
-                prepare = partial(self._parts.provide, self._stage.owner, job.voice)
+                prepare = partial(self._prepare, sentence, job.voice)
                 await speak(job, feed, self._open(number), lambda: self._relay.next_part(number), prepare)
             else:
                 await self._end_unspoken(sentence)
         except SpeechError as error:
             self._end(sentence, "failed")
             self._stage.emit(error_message(error, self._turn, number))
-            part = self._relay.next_part(number)
-            self._relay.push(tombstone(self._turn, number, part, feed.attempt + 1))
+            self._relay.push(tombstone(self._turn, number, self._relay.next_part(number), feed.attempt + 1))
         else:
             self._end(sentence, "done")
+
+    async def _prepare(self, sentence: Sentence, voice: Voice) -> Record:
+        await self._parts.provide(self._stage.owner, voice)
+        return keys.turn(self._stage.id, self._turn), self.record(self._written, sentence.number + 1)
 
     def _job(self, sentence: Sentence, text: str) -> SpeechJob:
         bill, character = self._stage.playbill, sentence.character
@@ -273,6 +296,7 @@ class Speech:
     ) -> None:
         feed = sentence.feed
         attempt = max(1, feed.attempt) if feed else 1
+        self.tell_queued(sentence.number + 1)
         if sentence.is_inherited and self._left.has_said(
             "sentence", sentence=sentence.number, state=state, attempt=attempt
         ):

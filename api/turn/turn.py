@@ -17,7 +17,7 @@ from api.history import Spoken
 from api.turn.record import REASON, Left, end_record, said_record, speakers_record, stretches_record
 from api.turn.replay import Position
 from api.turn.sentences import SentenceBuffer
-from api.turn.speech import AHEAD_S, Speech
+from api.turn.speech import AHEAD_S, KEEP_S, Speech
 from api.turn.stage import Parts, Stage
 from api.turn.tokens import with_pauses
 from api.turn.utterance import Utterance
@@ -28,9 +28,6 @@ MAX_REPLY_CHARS = 20_000
 """Twenty minutes of speech. A model that goes on longer has lost the thread."""
 IDLE_FLUSH_S = 0.2
 """A sentence that is complete but for its look-ahead waits no longer than this for the next token."""
-
-KEEP_S = 0.2
-"""How long the end of a reply waits to be written down before it is told."""
 
 Reason = Literal["complete", "interrupted", "stopped", "failed"]
 
@@ -88,6 +85,7 @@ class Turn:
         await asyncio.wait({self._speech.keep(self.record())}, timeout=KEEP_S)
         if self.is_over:
             return "interrupted"
+        self._speech.tell_queued()
         self._tell_reply(failure, self._left or Left())
         await self._speech.end()
         self.is_over = True
@@ -221,8 +219,9 @@ class Turn:
             self.stretches.pop()
             return
         self._ends.append(len(self._speech.sentences))
-        await asyncio.wait({self._speech.keep(self._ended())}, timeout=KEEP_S)
+        await asyncio.wait({self._speech.keep(self._speech.record() | self._ended())}, timeout=KEEP_S)
         if not self.is_over:
+            self._speech.tell_queued()
             self._tell_whole(self.stretches[-1])
 
     def _head(self) -> dict[str, str]:

@@ -132,6 +132,20 @@ def test_what_the_mirror_has_lost_in_its_midst_is_a_gap_and_numbers_never_used_a
     assert [kind for _, kind in kinds[-2:]] == ["status", "status"]
 
 
+@pytest.mark.parametrize(("had", "gaps"), [(1, 1), (2, 1), (3, 1), (4, 0), (5, 0)])
+async def test_what_is_lost_right_behind_what_one_has_is_a_gap_too(stack: Stack, had: int, gaps: int) -> None:
+    session, _ = await asyncio.to_thread(say, stack, "SAY One thing after another. And then a third.")
+    whole = await asyncio.to_thread(read_events, stack, session, '"idle"', "?after=0")
+    with redis.Redis.from_url(stack.redis_url) as admin:
+        admin.xdel(keys.events(session), whole[3][0], whole[4][0])
+    left = await asyncio.to_thread(read_events, stack, session, '"idle"', f"?after={whole[had][0]}")
+    assert [kind for _, kind, _ in left].count("gap") == gaps
+    async with stack.listen(session) as client:
+        await client.send(type="resume", event=whole[had][0])
+        await client.until("status", status="idle")
+        assert len(client.messages("gap", what="messages")) == gaps
+
+
 def test_the_mirror_says_something_every_fifteen_seconds(stack: Stack) -> None:
     session, _ = say(stack, "SAY Then silence.")
     read_events(stack, session, '"ended"', "?after=0")

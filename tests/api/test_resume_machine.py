@@ -21,7 +21,7 @@ from api.session.listeners import Item, Listener, Log
 from api.session.resume import Place, is_new, missed
 from api.streams import Streams
 from api.turn.relay import Relay
-from api.turn.replay import Position, TurnReader, sentence_field
+from api.turn.replay import Newest, Position, TurnReader, sentence_field
 from api.turn.timing import Timing
 from contract import keys
 from contract.chunk import Chunk
@@ -54,7 +54,7 @@ class Process:
 
     def __init__(self, streams: Streams, session: str) -> None:
         self.log = Log()
-        self.position: tuple[int, int, int] | None = None
+        self.position: Newest | None = None
         self.reader = TurnReader(streams, session, 0)
         self.inbox = Inbox(streams, f"{session}-{next(_NUMBERS)}")
         self.relay: Relay | None = None
@@ -73,7 +73,7 @@ class Process:
         return relay
 
     def play(self, chunk: Chunk, *, aloud: bool = True) -> None:
-        self.position = (chunk.turn, chunk.sentence, chunk.part)
+        self.position = (chunk.turn, chunk.sentence, chunk.part, chunk.last)
         if aloud:
             self.log.append(Item(chunk=chunk))
 
@@ -98,6 +98,7 @@ class Ear:
             assert (message["type"], message["what"]) == ("gap", "audio")
             self.is_at_end = "sentence" not in message
             self.gap = None if self.is_at_end else (message["sentence"], message["part"])
+            assert self.is_at_end or self.gap in (*PLACES, (len(PARTS), 0)), "it goes on where there is something"
             self.is_at_end = self.is_at_end or (self.gap is not None and self.gap > PLACES[-1])
             return
         place = (item.chunk.sentence, item.chunk.part)

@@ -45,6 +45,7 @@ class Running:
             argv, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
         self.output = ""
+        self.env, self.cwd = env, cwd
         self.url = f"http://127.0.0.1:{env.get('CUELINE_PORT', '8000')}"
         self._offspring: set[psutil.Process] = set()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -66,6 +68,8 @@ class Talker(Client):
         super().__init__(cast(ClientConnection, None))  # until it joins
         self.url = url.replace("http", "ws") + "/ws"
         self.joined = 0
+        self.said = ("", "")
+        """Name and text of what was said last."""
 
     async def join(self) -> None:
         session = f"?session={self.got[0]['session_id']}" if self.got and isinstance(self.got[0], dict) else ""
@@ -78,6 +82,8 @@ class Talker(Client):
                     self.joined += 1
                     if session:
                         await self.socket.send(self._place())
+                    if self.said[0] and not self.messages("final_transcript", id=self.said[0]):
+                        await self._say_it()
                 except (OSError, WebSocketException):
                     await asyncio.sleep(0.1)
                 else:
@@ -91,14 +97,16 @@ class Talker(Client):
                 await self.join()
 
     async def say(self, name: str, text: str) -> None:
-        """Say it for sure: under the same name, twice is once."""
-        while True:
-            try:
-                await self.send(type="chat", text=text, id=name)
-            except WebSocketException:
-                await self.join()
-            else:
-                return
+        """Say it for sure: under the same name, twice is once. What is not confirmed is said again to the next api."""
+        self.said = (name, text)
+        try:
+            await self._say_it()
+        except WebSocketException:
+            await self.join()
+
+    async def _say_it(self) -> None:
+        name, text = self.said
+        await self.send(type="chat", text=text, id=name)
 
     def _place(self) -> str:
         """The last event and the last frame, or a turn of which none has come."""
@@ -200,6 +208,33 @@ async def test_the_conversation_goes_on_with_another_api(
     await hears_the_whole_of(talker, 0, TEXT)
     await hears_another_turn(talker)
     assert talker.joined == 2
+
+
+def restart(running: Running) -> tuple[int, str]:
+    """`cueline restart`, to its end."""
+    argv = [sys.executable, "-m", "cli.main", "restart"]
+    done = subprocess.run(
+        argv, env=running.env, cwd=running.cwd, capture_output=True, text=True, timeout=90, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_a_restart_of_all_of_it_is_not_heard(running: Running, talker: Talker) -> None:
+    """Turn after turn is said meanwhile; what is heard of each is what would have been heard."""
+    kinds = (API, "-n speech1@", "-n speech2@")
+    before = {main_process(running, kind, talker).pid for kind in kinds}
+    restarting = asyncio.create_task(asyncio.to_thread(restart, running))
+    await hears_the_whole_of(talker, 0, TEXT)
+    turns = itertools.count(1)
+    while not restarting.done() or talker.joined < 2:
+        turn = next(turns)
+        await talker.say(f"turn{turn}", f"SAY {TEXT}")
+        await hears_the_whole_of(talker, turn, TEXT)
+    assert await restarting == (0, "restarted\n")
+    assert talker.messages("gap") == []
+    assert talker.joined == 2, "it may move once, to the new api"
+    assert before.isdisjoint({main_process(running, kind, talker).pid for kind in kinds})
+    await hears_another_turn(talker)
 
 
 async def test_the_conversation_goes_on_with_an_empty_redis(running: Running, talker: Talker) -> None:

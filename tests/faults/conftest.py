@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,8 +10,45 @@ from tests.conftest import model_env
 from tests.fakes import FakeModelServer
 from tests.harness import Stack
 
+KEPT = 3
+"""Two for the next test, and one that has been started ahead."""
 
-@pytest.fixture(scope="module")
+
+class Apis:
+    """Api processes of one Redis: what a test leaves whole the next one takes; of what it has hurt nothing is left."""
+
+    def __init__(self, base: Stack) -> None:
+        self._base = base
+        self._taken: list[Stack] = []
+        self._spare = [base.another_api()]
+
+    def take(self) -> Stack:
+        """One that is ready; if it was the last one, another is started meanwhile."""
+        taken = self._spare.pop(0)
+        self._taken.append(taken)
+        if not self._spare:
+            self._spare.append(self._base.another_api())
+        taken.wait_until_ready(workers=2)
+        return taken
+
+    def give_back(self) -> None:
+        """All that were taken: first those that are whole, in front of those that have only just been started."""
+        whole = [stack for stack in self._taken if stack.api and stack.api.is_whole]
+        for stack in self._taken:
+            if stack not in whole:
+                stack.api.kill()  # type: ignore[union-attr]
+        kept = [*whole, *self._spare]
+        for stack in kept[KEPT:]:
+            stack.api.kill()  # type: ignore[union-attr]
+        self._spare, self._taken = kept[:KEPT], []
+
+    def stop(self) -> None:
+        """End them all."""
+        for stack in (*self._taken, *self._spare):
+            stack.api.kill()  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) -> Iterator[Stack]:
     """Redis and two workers; each test has api processes of its own, which it may kill."""
     stack = Stack(tmp_path_factory.mktemp("api"), env={**model_env(model), "CUELINE_LISTENER_GRACE_S": "1"})
@@ -25,28 +61,30 @@ def base(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) -> It
         stack.stop()
 
 
-@pytest.fixture
-def apis(base: Stack) -> Iterator[tuple[Stack, Stack]]:
-    """Two api processes."""
-    stacks = base.another_api(), base.another_api()
+@pytest.fixture(scope="session")
+def all_apis(base: Stack) -> Iterator[Apis]:
+    """Those of all tests."""
+    apis = Apis(base)
     try:
-        for stack in stacks:
-            stack.wait_until_ready(workers=2)
-        yield stacks
+        yield apis
     finally:
-        for stack in stacks:
-            assert stack.api
-            stack.api.signal(signal.SIGCONT) if stack.api.popen.poll() is None else None
-            stack.api.kill()
+        apis.stop()
 
 
 @pytest.fixture
-def own(apis: tuple[Stack, Stack]) -> Stack:
+def apis(all_apis: Apis) -> Iterator[Apis]:
+    """Those of this test."""
+    yield all_apis
+    all_apis.give_back()
+
+
+@pytest.fixture
+def own(apis: Apis) -> Stack:
     """The one that the talk begins with."""
-    return apis[0]
+    return apis.take()
 
 
 @pytest.fixture
-def other(apis: tuple[Stack, Stack]) -> Stack:
+def other(own: Stack, apis: Apis) -> Stack:
     """The one beside it."""
-    return apis[1]
+    return apis.take()

@@ -25,8 +25,9 @@ class ChaosProxy:
         self._may_flow = asyncio.Event()
         self._may_flow.set()
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+    async def start(self, port: int = 0) -> None:
+        """At that port, or at any."""
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -76,10 +77,10 @@ class ChaosProxy:
 
 
 @asynccontextmanager
-async def chaos(target: int) -> AsyncIterator[ChaosProxy]:
-    """A proxy before the port `target`."""
+async def chaos(target: int, port: int = 0) -> AsyncIterator[ChaosProxy]:
+    """A proxy before the port `target`, at `port` or at any."""
     proxy = ChaosProxy(target)
-    await proxy.start()
+    await proxy.start(port)
     try:
         yield proxy
     finally:

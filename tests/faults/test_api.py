@@ -10,12 +10,17 @@ import redis
 from contract import keys
 from tests.fakes import counter_pcm
 from tests.faults.moves import LONG, SENTENCES, WHOLE, heard, holder, listen_until_lost, receive_chunks, state
-from tests.harness import Stack, wait_until
+from tests.harness import Message, Stack, wait_until
 
 
-def last_event(stack: Stack, session: str) -> str:
-    with redis.Redis.from_url(stack.redis_url) as client:
-        return client.xrevrange(keys.events(session), count=1)[0][0].decode()  # type: ignore[index,no-any-return]
+async def is_mirrored(stack: Stack, session: str, message: Message) -> None:
+    """Wait until Redis has a message, and so all that was said before it."""
+
+    def has_it() -> bool:
+        with redis.Redis.from_url(stack.redis_url) as client:
+            return bool(client.xrange(keys.events(session), message["event"], message["event"]))
+
+    await asyncio.to_thread(wait_until, has_it, "it to be mirrored")
 
 
 async def test_a_killed_api_costs_a_pause_if_another_goes_on(own: Stack, other: Stack) -> None:
@@ -23,7 +28,8 @@ async def test_a_killed_api_costs_a_pause_if_another_goes_on(own: Stack, other: 
         session = (await first.until("session"))["session_id"]
         await first.send(type="chat", text=f"SAY {LONG}")
         await receive_chunks(first, 8)
-        await first.have("llm_response", is_complete=True)
+        # What was told and not mirrored is told once more.
+        await is_mirrored(own, session, await first.have("llm_response", is_complete=True))
         assert own.api
         await asyncio.to_thread(own.api.kill)
         await listen_until_lost(first)
@@ -87,7 +93,7 @@ async def test_words_that_were_seen_and_not_heard_are_asked_for_again_too(own: S
         session = (await first.until("session"))["session_id"]
         await first.send(type="chat", text="SAY 400 Hello there to you.")
         seen = await first.until("llm_response")
-        await asyncio.to_thread(wait_until, lambda: last_event(own, session) == seen["event"], "it to be mirrored")
+        await is_mirrored(own, session, seen)
         assert own.api
         await asyncio.to_thread(own.api.kill)
     async with other.listen(session) as second:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -15,31 +14,35 @@ from api.settings import Llm, Settings
 from api.turn.tokens import OpenAIModel
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer
-from tests.faults.proxy import ChaosProxy
-from tests.harness import Client, Stack
+from tests.faults.proxy import ChaosProxy, chaos
+from tests.harness import Client, Stack, free_port
 from tests.test_laws import expected_pcm
 
 LONG = "SAY 100 The first is said. The second is said too. And there are many more of them to come, far too many."
 
 
-@pytest_asyncio.fixture
-async def proxy(model: FakeModelServer) -> AsyncIterator[ChaosProxy]:
-    line = ChaosProxy(int(model_env(model)["CUELINE_LLM_BASE_URL"].rpartition(":")[2].partition("/")[0]))
-    await line.start()
-    yield line
-    await line.stop()
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Where the api looks for its model."""
+    return free_port()
 
 
-@pytest_asyncio.fixture
-async def api(stack: Stack, proxy: ChaosProxy, tmp_path: Path) -> AsyncIterator[Stack]:
-    """An api of its own beside the shared one, which asks its model through the proxy."""
-    other = Stack(tmp_path, env=stack.env)
-    other.start_api({"CUELINE_LLM_BASE_URL": f"http://127.0.0.1:{proxy.port}/v1"})
+@pytest.fixture(scope="module")
+def api(stack: Stack, port: int) -> Iterator[Stack]:
+    """Another api beside the shared one, which asks its model through the proxy."""
+    other = stack.another_api_with({"CUELINE_LLM_BASE_URL": f"http://127.0.0.1:{port}/v1"})
+    assert other.api
     try:
-        await asyncio.to_thread(other.wait_until_ready)
+        other.wait_until_ready()
         yield other
     finally:
-        await asyncio.to_thread(other.stop)
+        other.api.stop()
+
+
+@pytest_asyncio.fixture
+async def proxy(model: FakeModelServer, port: int) -> AsyncIterator[ChaosProxy]:
+    async with chaos(int(model_env(model)["CUELINE_LLM_BASE_URL"].rpartition(":")[2].partition("/")[0]), port) as line:
+        yield line
 
 
 async def ends_with(client: Client, code: str, within_s: float) -> None:

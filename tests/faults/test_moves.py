@@ -14,6 +14,7 @@ import redis
 
 from contract import keys
 from tests.fakes import counter_pcm
+from tests.faults.conftest import Apis
 from tests.faults.moves import LONG, WHOLE, heard, holder, listen_until_lost, receive_chunks, state
 from tests.harness import Client, Stack, wait_until
 
@@ -22,24 +23,15 @@ SPOKEN = ("This is the first of it, slowly. ", "A second one is said too. ", "An
 
 
 @pytest.mark.timeout(300)
-async def test_killed_at_any_moment_of_a_turn_it_costs_a_pause(base: Stack) -> None:
+async def test_killed_at_any_moment_of_a_turn_it_costs_a_pause(apis: Apis) -> None:
     chance = random.Random(20)
-    own, other = base.another_api(), base.another_api()
-    started = [own, other]
-    try:
-        for stack in started:
-            await asyncio.to_thread(stack.wait_until_ready, 2)
-        session = (await asyncio.to_thread(own.post, "/api/sessions"))[1]["id"]
-        for number in range(KILLS):
-            moment_s = chance.choice([chance.uniform(0, 0.06), chance.uniform(0, 0.8), chance.uniform(0.3, 0.6)])
-            await _kill_in_a_turn(own, other, session, f"n{number}", moment_s)
-            own, other = other, base.another_api()
-            started.append(other)
-            await asyncio.to_thread(other.wait_until_ready, 2)
-    finally:
-        for stack in started:
-            assert stack.api
-            stack.api.kill()
+    own = await asyncio.to_thread(apis.take)
+    session = (await asyncio.to_thread(own.post, "/api/sessions"))[1]["id"]
+    for number in range(KILLS):
+        other = await asyncio.to_thread(apis.take)
+        moment_s = chance.choice([chance.uniform(0, 0.06), chance.uniform(0, 0.8), chance.uniform(0.3, 0.6)])
+        await _kill_in_a_turn(own, other, session, f"n{number}", moment_s)
+        own = other
 
 
 async def _kill_in_a_turn(own: Stack, other: Stack, session: str, name: str, moment_s: float) -> None:
@@ -70,7 +62,7 @@ async def _kill_in_a_turn(own: Stack, other: Stack, session: str, name: str, mom
             announced = {m["sentence"]: m["text"] for c in (first, client) for m in c.messages("sentence", turn=turn)}
             whole = b"".join(counter_pcm(words) for _, words in sorted(announced.items()))
             clients = (first, client) if client is second else (client,)
-            assert heard(turn, *clients) == whole, (name, moment_s, ended)
+            assert heard(turn, *clients) == whole, (name, moment_s, ended["reason"], announced)
             if ended["reason"] == "failed":
                 assert "server_restarted" in [m["code"] for m in client.messages("error", turn=turn)]
             elif ended["reason"] == "complete":
@@ -184,7 +176,7 @@ def _claims(stack: Stack, session: str) -> int:
 async def test_sound_is_there_at_once_where_the_message_was_posted_or_anywhere_else(own: Stack, other: Stack) -> None:
     session = own.post("/api/sessions")[1]["id"]
     assert other.get(f"/api/sessions/{session}")[0] == 200
-    for turn in range(3):
+    for turn in range(2):
         asked, listens = (own, other) if turn % 2 else (other, own)
         # For longer than an unused session is kept where it is only followed.
         said = {"text": "LATE 1900 Hello there to you later."}
@@ -194,25 +186,20 @@ async def test_sound_is_there_at_once_where_the_message_was_posted_or_anywhere_e
         assert (status, pcm) == (200, counter_pcm("Hello there to you later."))
 
 
-async def test_a_claim_of_one_who_knows_nothing_of_it_holds_nobody_up(own: Stack, other: Stack) -> None:
+async def test_a_claim_of_one_who_knows_nothing_of_it_holds_nobody_up(own: Stack, other: Stack, apis: Apis) -> None:
     async with own.listen() as first:
         session = (await first.until("session"))["session_id"]
         await first.ask("SAY Here.")
     assert own.api
     await asyncio.to_thread(own.api.kill)
-    third = other.another_api()
-    try:
-        await asyncio.to_thread(third.wait_until_ready, 2)
-        async with third.listen() as elsewhere:
-            name = holder(third, (await elsewhere.until("session"))["session_id"])
-        with redis.Redis.from_url(own.redis_url) as admin:  # as if it had claimed it and been unable to go on
-            admin.xadd(keys.holders(session), {"a": name}, id="50-0")
-        async with other.listen(session) as second:
-            await second.send(type="resume")
-            assert await second.ask("SAY And on we go.") == 1
-    finally:
-        assert third.api
-        third.api.kill()
+    third = await asyncio.to_thread(apis.take)
+    async with third.listen() as elsewhere:
+        name = holder(third, (await elsewhere.until("session"))["session_id"])
+    with redis.Redis.from_url(own.redis_url) as admin:  # as if it had claimed it and been unable to go on
+        admin.xadd(keys.holders(session), {"a": name}, id="50-0")
+    async with other.listen(session) as second:
+        await second.send(type="resume")
+        assert await second.ask("SAY And on we go.") == 1
 
 
 async def test_who_follows_a_session_that_is_deleted_is_told(own: Stack, other: Stack) -> None:
@@ -240,6 +227,20 @@ async def test_a_message_that_is_handed_on_twice_is_one_message(own: Stack, othe
         await second.until("turn", turn=1, state="ended")
         assert await second.ask("SAY Only once.") == 2
         assert second.pcm(0) + second.pcm(1) == WHOLE + WHOLE + counter_pcm("And on we go.")
+
+
+async def test_a_session_that_its_holder_deletes_late_is_deleted(own: Stack, other: Stack) -> None:
+    async with own.listen() as first:
+        session = (await first.until("session"))["session_id"]
+        await first.ask("SAY Forget this.")
+        assert other.get(f"/api/sessions/{session}")[0] == 200
+        assert own.api
+        own.api.signal(signal.SIGSTOP)
+        deleting = asyncio.create_task(asyncio.to_thread(other.request, "DELETE", f"/api/sessions/{session}"))
+        await asyncio.sleep(1.3)  # longer than an answer is waited for, shorter than a life
+        own.api.signal(signal.SIGCONT)
+        assert (await deleting)[0] == 204
+    assert other.get(f"/api/sessions/{session}")[0] == own.get(f"/api/sessions/{session}")[0] == 404
 
 
 async def test_asked_to_end_while_redis_does_not_answer_it_ends_in_time(own: Stack) -> None:

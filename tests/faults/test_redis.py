@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from api.turn.spoken import spoken
 from tests.conftest import model_env
 from tests.fakes import FakeModelServer, counter_pcm
 from tests.faults.proxy import ChaosProxy, chaos
-from tests.harness import Client, Stack, wait_until
+from tests.harness import Client, Stack, free_port, wait_until
 from tests.test_laws import expected_pcm
 
 LOST = {"queue_unreachable", "worker_lost"}
@@ -24,37 +24,54 @@ AOF = "appendonly yes\nappendfsync everysec\n"
 SLOWLY = "SAY " + "This one is said slowly and at some length. " * 6
 
 
-@asynccontextmanager
-async def own_stack(
-    folder: Path, model: FakeModelServer, config: str = "", before: tuple[str, ...] = ()
-) -> AsyncIterator[Stack]:
-    """One whose Redis may be hurt."""
-    stack = Stack(folder, env=model_env(model))
+class Mortal(Stack):
+    """One whose Redis may be hurt; it starts again as it was."""
 
-    def start() -> None:
-        stack.start_redis(config, before)
-        stack.start_worker()
-        stack.start_worker()
-        stack.start_api()
-        stack.wait_until_ready(2)
+    def __init__(self, folder: Path, model: FakeModelServer, config: str = "", before: tuple[str, ...] = ()) -> None:
+        super().__init__(folder, env=model_env(model))
+        self._how = config, before
 
+    def start_redis(self, *_: object) -> None:
+        super().start_redis(*self._how)
+
+
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) -> Iterator[Mortal]:
+    """What its Redis has in memory is all that there is."""
+    stack = Mortal(tmp_path_factory.mktemp("forgetful"), model)
     try:
-        await asyncio.to_thread(start)
+        stack.start()
         yield stack
     finally:
-        await asyncio.to_thread(stack.stop)
+        stack.stop()
 
 
-@asynccontextmanager
-async def api_behind(proxy: ChaosProxy, stack: Stack, folder: Path) -> AsyncIterator[Stack]:
-    """A second api of `stack`, which reaches Redis through `proxy`."""
-    other = Stack(folder, env=stack.env)
-    other.start_api({"CUELINE_REDIS_URL": stack.redis_url.replace(str(stack.redis_port), str(proxy.port))})
+@pytest.fixture(scope="module")
+def keeping(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) -> Iterator[Mortal]:
+    """Its Redis writes all down, in a file."""
+    # Without the signal the write itself fails, as it does on a disk that is full.
+    unkilled = ("/bin/sh", "-c", 'trap "" XFSZ; exec "$0" "$@"')
+    stack = Mortal(tmp_path_factory.mktemp("keeping"), model, AOF, unkilled)
     try:
-        await asyncio.to_thread(other.wait_until_ready)
-        yield other
+        stack.start()
+        yield stack
     finally:
-        await asyncio.to_thread(other.stop)
+        stack.stop()
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Where the api behind a line looks for Redis."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def behind(stack: Stack, port: int) -> Iterator[Stack]:
+    """A second api, which reaches Redis through whatever is at `port`, so only while something is there."""
+    other = stack.another_api_with({"CUELINE_REDIS_URL": stack.redis_url.replace(str(stack.redis_port), str(port))})
+    assert other.api
+    yield other
+    other.api.kill()
 
 
 def check_sentences(client: Client, turn: int) -> None:
@@ -78,22 +95,21 @@ async def heard_to_its_end(client: Client, turn: int, longest_pause_s: float) ->
     assert client.pcm(after) == expected_pcm(client, after) != b""
 
 
-@pytest.mark.parametrize("config", [AOF, ""], ids=["with its file", "without"])
-async def test_redis_that_is_killed_and_comes_back_costs_a_pause(
-    tmp_path: Path, model: FakeModelServer, config: str
-) -> None:
-    async with own_stack(tmp_path, model, config) as stack, stack.listen() as client:
+@pytest.mark.parametrize("kind", ["keeping", "forgetful"])
+async def test_redis_that_is_killed_and_comes_back_costs_a_pause(kind: str, request: pytest.FixtureRequest) -> None:
+    stack: Mortal = request.getfixturevalue(kind)
+    async with stack.listen() as client:
         before = await client.ask("SAY It begins well.")
         await client.send(type="chat", text=SLOWLY)
         await hear_parts(client, len(client.chunks()) + 5)
-        if config:
+        if kind == "keeping":
             await asyncio.sleep(1.2)  # the file may lack the last second, and that second is not what is tried here
         assert stack.redis
         await asyncio.to_thread(stack.redis.kill)
         await asyncio.sleep(1.0)
-        await asyncio.to_thread(stack.start_redis, config)
+        await asyncio.to_thread(stack.start_redis)
         await heard_to_its_end(client, before + 1, longest_pause_s=6.0)
-        if config:
+        if kind == "keeping":
             session = client.messages("session")[0]["session_id"]
             path = f"/api/sessions/{session}/turns/{before}/audio?format=pcm"
             status, body, _ = await asyncio.to_thread(stack.request, "GET", path)
@@ -116,8 +132,9 @@ async def test_redis_that_stalls_for_three_seconds_costs_three_seconds(stack: St
         assert attempts == {1}, "nobody is taken for dead because Redis was silent"
 
 
-async def test_redis_that_is_full_ends_the_turn_with_a_reason(tmp_path: Path, model: FakeModelServer) -> None:
-    async with own_stack(tmp_path, model) as stack, stack.listen() as client:
+async def test_redis_that_is_full_ends_the_turn_with_a_reason(forgetful: Mortal) -> None:
+    stack = forgetful
+    async with stack.listen() as client:
         with redis.Redis.from_url(stack.redis_url) as admin:
             await client.send(type="chat", text=SLOWLY)
             await hear_parts(client, 5)
@@ -131,11 +148,10 @@ async def test_redis_that_is_full_ends_the_turn_with_a_reason(tmp_path: Path, mo
         await works_again(stack, client)
 
 
-async def test_a_full_disk_ends_the_turn_with_a_reason(tmp_path: Path, model: FakeModelServer) -> None:
+async def test_a_full_disk_ends_the_turn_with_a_reason(keeping: Mortal) -> None:
     """Redis refuses to write what it cannot keep, and tries again every second."""
-    # Without the signal the write itself fails, as it does on a disk that is full.
-    unkilled = ("/bin/sh", "-c", 'trap "" XFSZ; exec "$0" "$@"')
-    async with own_stack(tmp_path, model, AOF, unkilled) as stack, stack.listen() as client:
+    stack = keeping
+    async with stack.listen() as client:
         assert stack.redis
         await client.send(type="chat", text=SLOWLY)
         await hear_parts(client, 5)
@@ -173,8 +189,16 @@ async def works_again(stack: Stack, client: Client) -> None:
     assert client.pcm(turn) == expected_pcm(client, turn) != b""
 
 
-async def test_a_line_to_redis_that_is_cut_costs_a_pause(stack: Stack, tmp_path: Path) -> None:
-    async with chaos(stack.redis_port) as proxy, api_behind(proxy, stack, tmp_path) as api, api.listen() as client:
+@asynccontextmanager
+async def line_to_redis(api: Stack, port: int) -> AsyncIterator[ChaosProxy]:
+    """The line of the api that is behind one."""
+    async with chaos(api.redis_port, port) as proxy:
+        await asyncio.to_thread(api.wait_until_ready)
+        yield proxy
+
+
+async def test_a_line_to_redis_that_is_cut_costs_a_pause(behind: Stack, port: int) -> None:
+    async with line_to_redis(behind, port) as proxy, behind.listen() as client:
         await client.send(type="chat", text=SLOWLY)
         for _ in range(3):
             await hear_parts(client, len(client.chunks()) + 5)
@@ -182,8 +206,8 @@ async def test_a_line_to_redis_that_is_cut_costs_a_pause(stack: Stack, tmp_path:
         await heard_to_its_end(client, 0, longest_pause_s=3.0)
 
 
-async def test_a_line_to_redis_that_swallows_everything_costs_a_pause(stack: Stack, tmp_path: Path) -> None:
-    async with chaos(stack.redis_port) as proxy, api_behind(proxy, stack, tmp_path) as api, api.listen() as client:
+async def test_a_line_to_redis_that_swallows_everything_costs_a_pause(behind: Stack, port: int) -> None:
+    async with line_to_redis(behind, port) as proxy, behind.listen() as client:
         await client.send(type="chat", text=SLOWLY)
         await hear_parts(client, 5)
         proxy.hold()

@@ -29,6 +29,8 @@ from workers.pcm import seamed
 
 PAUSE_S = 1.5
 """Of silence on a busy machine: 0.3 s until it is noticed, and what the engine makes again."""
+SOON_S = 8
+"""Shorter than what Celery gives a job before it is given back."""
 LONG = "This is the one sentence that is said slowly and with all the care in the world."
 
 
@@ -118,22 +120,18 @@ async def test_1_a_killed_child_costs_a_pause(crew: Crew) -> None:
         await all_is_well(client)
 
 
-async def test_1_a_worker_on_its_own_replaces_its_child_in_time(tmp_path: Path, model: FakeModelServer) -> None:
-    stack = Stack(tmp_path, env=model_env(model))
-    await asyncio.to_thread(stack.start, 1)
-    try:
-        async with stack.listen() as client:
-            for turn in range(3):
-                await client.send(type="chat", text=f"SAY {LONG}")
-                speaking = await client.until("sentence", state="speaking", turn=turn)
-                await client.receive()
-                os.kill(int(speaking["worker"].rpartition(":")[2]), signal.SIGKILL)
-                await client.until("turn", state="ended", turn=turn)
-                assert client.pcm(turn) == expected(client, turn)
-                assert client.longest_pause(turn) < 2 * PAUSE_S
-            await all_is_well(client, turn)
-    finally:
-        await asyncio.to_thread(stack.stop)
+async def test_1_a_worker_on_its_own_replaces_its_child_in_time(crew: Crew) -> None:
+    await asyncio.to_thread(crew.stack.workers[0].kill)
+    async with crew.stack.listen() as client:
+        for turn in range(3):
+            await client.send(type="chat", text=f"SAY {LONG}")
+            speaking = await client.until("sentence", state="speaking", turn=turn)
+            await client.receive()
+            os.kill(int(speaking["worker"].rpartition(":")[2]), signal.SIGKILL)
+            await client.until("turn", state="ended", turn=turn)
+            assert client.pcm(turn) == expected(client, turn)
+            assert client.longest_pause(turn) < 2 * PAUSE_S
+        await all_is_well(client, turn)
 
 
 async def test_2_a_killed_worker_costs_a_pause(crew: Crew) -> None:
@@ -254,7 +252,18 @@ async def test_18_a_worker_that_is_retired_finishes_its_sentence_and_leaves_the_
         assert attempts(client) == dict.fromkeys(range(4), 1), "a sentence was made twice"
         assert client.messages("sentence", state="done", sentence=0)[0]["worker"].endswith(f":{pid}")
         assert await asyncio.to_thread(worker.popen.wait, 10) == 0
-        assert crew.redis.hlen("unacked") == unacked
+        assert crew.redis.hlen("unacked") <= unacked
+        await all_is_well(client)
+
+
+async def test_18_a_worker_that_shall_end_soon_finishes_its_sentence_and_ends_then(crew: Crew) -> None:
+    async with crew.stack.listen() as client:
+        await client.send(type="chat", text=f"SAY {LONG} {LONG}")
+        worker = crew.worker_of(await speaking_pid(client))
+        worker.popen.send_signal(signal.SIGQUIT)
+        await client.until("turn", state="ended")
+        assert attempts(client) == {0: 1, 1: 1}, "a sentence was made twice"
+        assert await asyncio.to_thread(worker.popen.wait, SOON_S) == 0
         await all_is_well(client)
 
 
@@ -273,6 +282,26 @@ async def test_20_of_a_cancelled_turn_nothing_more_is_made(crew: Crew) -> None:
     assert started.pop("And on we go.") == 1
     over = len(client.messages("sentence", turn=0, state="done"))
     assert sum(started.values()) <= over + 2, "a queued sentence of a cancelled turn was begun"
+
+
+async def test_18_a_worker_that_shall_end_soon_ends_at_once_if_idle_and_in_time_if_its_engine_hangs(crew: Crew) -> None:
+    for idle in crew.stack.workers:
+        idle.popen.send_signal(signal.SIGQUIT)
+    for idle in crew.stack.workers:
+        assert await asyncio.to_thread(idle.popen.wait, SOON_S) == 0
+    await asyncio.to_thread(wait_until, lambda: not crew.ready(), "all to be gone")
+    alone = crew.stack.start_worker(settings=("worker.soft_shutdown_timeout=1",))
+    await asyncio.to_thread(wait_until, crew.ready, "the one that is left")
+    async with crew.stack.listen() as client:
+        await client.send(type="chat", text="SAY Here we freeze in the midst of all that there is to say.")
+        await speaking_pid(client, parts=2)
+        await client.send(type="stop")
+        await client.until("turn", state="ended")
+        alone.popen.send_signal(signal.SIGQUIT)
+        await asyncio.to_thread(alone.popen.wait, SOON_S)
+    crew.make_whole()
+    async with crew.stack.listen() as client:
+        assert client.pcm(await client.ask("SAY And on we go.")) == counter_pcm("And on we go.")
 
 
 # engines that never say a sentence twice in the same samples

@@ -2,8 +2,9 @@
 
 from celery import Celery
 
-from workers import broker_guard
+from workers import broker_guard, leaving
 
 broker_guard.install()
+leaving.install()
 app = Celery("cueline", include=["workers.stt.tasks"])
 app.config_from_object("celeryconfig")
