@@ -40,7 +40,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 class Stage:
     """Where a turn is heard; it keeps what was said."""
 
-    id = "told"
+    id, owner = "told", "local"
     playbill = Playbill(AVA)
 
     def __init__(self) -> None:
