@@ -16,7 +16,6 @@ DOORS = {
         "api/turn/dispatch.py",
         "workers/app.py",
         "workers/broker_guard.py",
-        "workers/leaving.py",
         "workers/pool_guard.py",
         "workers/stt/app.py",
         "workers/stt/tasks.py",

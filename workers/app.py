@@ -2,10 +2,9 @@
 
 from celery import Celery
 
-from workers import broker_guard, leaving, pool_guard
+from workers import broker_guard, pool_guard
 
 broker_guard.install()
 pool_guard.install()
-leaving.install()
 app = Celery("cueline", include=["workers.tasks"])
 app.config_from_object("celeryconfig")

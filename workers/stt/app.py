@@ -2,9 +2,9 @@
 
 from celery import Celery
 
-from workers import broker_guard, leaving
+from workers import broker_guard, pool_guard
 
 broker_guard.install()
-leaving.install()
+pool_guard.install()
 app = Celery("cueline", include=["workers.stt.tasks"])
 app.config_from_object("celeryconfig")
