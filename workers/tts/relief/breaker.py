@@ -33,7 +33,8 @@ class Breaker:
 
     def rests_s(self, now: float) -> float:
         """Seconds until the next trial; 0 while the breaker is closed or a trial is due."""
-        return max(0.0, self._opened_until - now) if self._rest_s else 0.0
+        # The clock may be so far that its sums are rounded.
+        return min(max(0.0, self._opened_until - now), self._rest_s)
 
     def succeed(self) -> None:
         """A sentence was spoken to its end."""
