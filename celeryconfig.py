@@ -48,7 +48,7 @@ task_soft_time_limit = 150
 task_time_limit = 180
 # Models take their time to load; Celery kills a child that is not up after 4 s otherwise.
 worker_proc_alive_timeout = 300
-# After SIGQUIT, for the job in hand; see workers/pool_guard.py.
+# After SIGQUIT, for the job in hand; see workers/guards/pool_guard.py.
 worker_soft_shutdown_timeout = 10
 
 worker_send_task_events = True

@@ -15,13 +15,13 @@ DOORS = {
     "celery": {
         "api/turn/dispatch.py",
         "workers/app.py",
-        "workers/broker_guard.py",
-        "workers/pool_guard.py",
+        "workers/guards/broker_guard.py",
+        "workers/guards/pool_guard.py",
         "workers/stt/app.py",
         "workers/stt/tasks.py",
         "workers/tasks.py",
     },
-    "kombu": {"api/turn/dispatch.py", "workers/broker_guard.py"},
+    "kombu": {"api/turn/dispatch.py", "workers/guards/broker_guard.py"},
     "redis": {
         "api/streams/",
         "workers/anchorage.py",

@@ -15,7 +15,7 @@ from contract.data_dir import find_data_dir
 from contract.job import SPEAK_TASK, SpeechJob
 from workers.app import app
 from workers.cache import NO_CACHE, Cache
-from workers.idleness import IdleCheck
+from workers.guards.idleness import IdleCheck
 from workers.recall import Memory
 from workers.settings import settings
 from workers.streams import SentenceLog, SignOfLife, connect, count_waiting

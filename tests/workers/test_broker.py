@@ -19,9 +19,9 @@ from contract.job import SPEAK_TASK, TALK_QUEUE, SpeechJob
 from contract.voice import Voice
 from tests.fakes import counter_pcm
 from tests.harness import Process, Stack, wait_until
-from workers import broker_guard, idleness
 from workers.app import app
-from workers.idleness import IdleCheck
+from workers.guards import broker_guard, idleness
+from workers.guards.idleness import IdleCheck
 
 
 class Bench:
@@ -84,7 +84,7 @@ def test_a_threads_worker_survives_a_redis_that_restarts_while_it_speaks(bench: 
 
 UNGUARDED = """
 import sys
-from workers import broker_guard
+from workers.guards import broker_guard
 broker_guard.install = lambda: None
 from celery.__main__ import main
 sys.argv = sys.argv[2:]
@@ -109,7 +109,7 @@ def test_the_guard_is_still_needed(bench: Bench) -> None:
             worker.kill()
         if "object has no attribute 'hostname'" in log.read_text():
             return
-    pytest.fail("upstream has mended this: workers/broker_guard.py can lose its first part")
+    pytest.fail("upstream has mended this: workers/guards/broker_guard.py can lose its first part")
 
 
 def test_a_worker_looks_for_its_broker_within_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from workers import broker_guard, pool_guard
+from workers.guards import broker_guard, pool_guard
 
 broker_guard.install()
 pool_guard.install()

@@ -16,7 +16,7 @@ from celery.worker import state
 
 from contract.errors import RecognizerUnavailable
 from contract.transcribe import HEARING_QUEUES, TRANSCRIBE_TASK, TranscribeJob
-from workers.idleness import IdleCheck
+from workers.guards.idleness import IdleCheck
 from workers.settings import settings
 from workers.streams import SignOfLife, connect, count_waiting
 from workers.stt.app import app
