@@ -9,9 +9,9 @@ COMMA := ,
 VOICES := $(filter piper kokoro higgs,$(subst $(COMMA), ,$(call said,CUELINE_TTS_ENGINE)))
 EXTRAS := $(VOICES) $(if $(call said,CUELINE_STT_ENGINE),whisper) $(filter local,$(call said,CUELINE_LLM))
 
-# Two files of tests at once; but those that measure pauses, or look at a page, want the machine for themselves.
+# Two files of tests at once; but those that fill the machine have it for themselves.
 JOBS ?= 2
-ALONE := tests/cli tests/faults tests/e2e tests/api/test_under_strain.py tests/workers/test_broker.py
+ALONE := tests/api/test_under_strain.py
 
 run: .venv/.base $(EXTRAS:%=.venv/.%)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up

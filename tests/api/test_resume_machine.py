@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 import redis
+import uvloop
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -122,7 +123,7 @@ class ResumeMachine(RuleBasedStateMachine):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self.loop = asyncio.new_event_loop()
+        self.loop = uvloop.new_event_loop()
         self.redis = redis.Redis.from_url(url)
         self.streams = Streams(url)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.store.sqlite import SqliteStore
-from api.store.store import PAGE, Owned, Store, StoreDown, StoreRefused
+from api.store.store import Owned, Store, StoreDown, StoreRefused
 
 
 def conversation(name: str = "c1", owner: str = "ann", **fields: Any) -> dict[str, Any]:
@@ -114,12 +114,14 @@ async def test_nothing_of_another_owner_is_there(store: Store) -> None:
     assert (await ann.one("conversations", "c1") or {})["title"] == "Ships"
 
 
-async def test_all_is_all_of_more_than_a_page(store: Store) -> None:
+async def test_all_is_all_of_more_than_a_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = 20
+    monkeypatch.setattr("api.store.store.PAGE", page)
     ann = Owned(store, "ann")
-    for number in range(PAGE + 3):
+    for number in range(2 * page + 3):
         await ann.add("characters", character(f"k{number:04}"))
     found = await ann.all("characters", {}, ("created_at", "id"))
-    assert [row["id"] for row in found] == [f"k{number:04}" for number in range(PAGE + 3)]
+    assert [row["id"] for row in found] == [f"k{number:04}" for number in range(2 * page + 3)]
 
 
 def character(name: str) -> dict[str, Any]:
