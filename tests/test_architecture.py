@@ -24,8 +24,7 @@ DOORS = {
     "kombu": {"api/turn/dispatch.py", "workers/guards/broker_guard.py"},
     "redis": {
         "api/streams/",
-        "workers/anchorage.py",
-        "workers/recall.py",
+        "workers/recall/",
         "workers/streams.py",
         "workers/stt/transcript_log.py",
         "cli/redis_server.py",

@@ -12,7 +12,7 @@ from contract.errors import EngineFailed, LogLost, QueueUnreachable, SpeechCance
 from contract.job import SpeechJob
 from workers.cache import NO_CACHE, Cache, Entry
 from workers.pcm import grid, seamed
-from workers.recall import NOTHING_RECALLED, Memory, Recalled
+from workers.recall.said import NOTHING_RECALLED, Memory, Recalled
 from workers.tts.engine import CLONING, Engine, cloning
 
 log = logging.getLogger(__name__)

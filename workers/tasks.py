@@ -16,11 +16,12 @@ from contract.job import SPEAK_TASK, SpeechJob
 from workers.app import app
 from workers.cache import NO_CACHE, Cache
 from workers.guards.idleness import IdleCheck
-from workers.recall import Memory
+from workers.recall.anchorage import anchorage
+from workers.recall.said import Memory
 from workers.settings import settings
 from workers.streams import SentenceLog, SignOfLife, connect, count_waiting
 from workers.synthesis import speak
-from workers.tts.engine import cloning
+from workers.tts.engine import anchored, cloning
 from workers.tts.registry import make_engine
 from workers.tts.relief.chain import Chain
 from workers.tts.relief.watched import Watched
@@ -51,6 +52,8 @@ def engine() -> Chain | Watched:
         found = make_engine(settings().tts_engine)
         made = found if isinstance(found, Chain) else Watched(found)
         made.load()
+        for one in anchored(made):
+            one.find_anchors_at(anchorage())
         _engine = made
     return _engine
 

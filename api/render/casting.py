@@ -32,8 +32,7 @@ class Role:
     def voice_for(self, line: Line) -> Voice:
         """The voice as this line wants it: faster, slower, directed."""
         rate = min(max(self.voice.rate * line.speed, MIN_SPEED), MAX_SPEED)
-        description = ", ".join(words for words in (self.voice.description, line.direction) if words)
-        return replace(self.voice, rate=rate, description=description)
+        return replace(self.voice, rate=rate).directed(line.direction)
 
 
 def assign(

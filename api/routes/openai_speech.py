@@ -134,9 +134,8 @@ async def want(house: House, owner: str, model: str, name: str, speed: float, in
     changes: dict[str, Any] = {"rate": min(4.0, max(0.25, voice.rate * speed))}
     if model in engines and not voice.engine:
         changes["engine"] = model
-    if words := " ".join(instructions.split())[:DESCRIPTION_CHARS]:
-        changes["description"] = words
-    return Wanted(replace(voice, **changes), name or "alloy")
+    words = " ".join(instructions.split())[:DESCRIPTION_CHARS]
+    return Wanted(replace(voice, **changes).directed(words), name or "alloy")
 
 
 async def _sounds(first: bytes, sound: Sound) -> AsyncGenerator[bytes]:

@@ -19,7 +19,7 @@ import psutil
 from contract.audio import SAMPLE_RATE_HZ
 from contract.errors import EngineFailed, EngineUnavailable, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
-from workers.anchorage import anchorage
+from workers.recall.anchorage import anchorage
 from workers.tts.engine import Pool, Spoken, VoiceInfo
 
 SAMPLES_PER_CHAR = 960

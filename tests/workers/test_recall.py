@@ -22,7 +22,7 @@ from tests.fakes import CounterEngine, RecallingEngine, counter_pcm
 from tests.harness import Stack, wait_until
 from tests.workers.test_synthesis import Shelf
 from workers.cache import Cache
-from workers.recall import WAIT_S, Memory, read_spoken, write_spoken
+from workers.recall.said import WAIT_S, Memory, read_spoken, write_spoken
 from workers.streams import connect
 from workers.synthesis import speak
 from workers.tts.engine import Spoken

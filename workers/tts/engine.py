@@ -17,12 +17,15 @@ from contract.voice import Voice
 Pool = Literal["solo", "prefork", "threads"]
 
 
+Codes = npt.NDArray[np.uint16]
+"""Codebooks × frames, as the engine that made them understands them."""
+
+
 class Spoken(NamedTuple):
     """Something that was said before: what, and how it sounded."""
 
     text: str
-    codes: npt.NDArray[np.uint16]
-    """Codebooks × frames, as the engine that made them understands them."""
+    codes: Codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,18 @@ class Recalling(Engine, Protocol):
     ) -> Iterator[bytes]:
         """As `speak`, in the manner of what was said `before`, newest last. What was made goes to `done` once it is
         whole. With nothing before it is the same sound as `speak` makes."""
+
+
+class Anchored(Engine, Protocol):
+    """An engine whose voices begin with a recording, or with something that it has said before."""
+
+    def find_anchors_at(self, anchorage: Any) -> None:
+        """Where recordings are found and anchors kept: a `workers.recall.anchorage.Anchorage`."""
+
+
+def anchored(engine: Engine) -> list[Anchored]:
+    """Those in the engine that want to know where anchors are."""
+    return [cast(Anchored, one) for one in _links(engine) if hasattr(one, "find_anchors_at")]
 
 
 def recalling(engine: Engine) -> Recalling | None:

@@ -105,7 +105,7 @@ class OpenAISpeechEngine:
             "response_format": "pcm",
             "speed": min(max(voice.rate / voice.pitch, MIN_SPEED), MAX_SPEED),
         }
-        if words := " ".join(filter(None, (voice.description, voice.scene))):
+        if words := " ".join(filter(None, (voice.description.lstrip("; "), voice.scene))):
             asked["instructions"] = words
         for piece in pieces(spoken, MAX_INPUT_CHARS):
             yield from ask(partial(_stream, client, {**asked, "input": piece}, voice.pitch))

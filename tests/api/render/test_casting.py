@@ -65,5 +65,5 @@ def test_a_line_has_its_own_speed_and_direction() -> None:
     roles = assign(play, {}, CAST.values(), VOICES)
     first, second, third = (roles[line.speaker].voice_for(line) for line in play.lines)
     assert (first.rate, second) == (2.0, AVA.voice)
-    assert first.description == f"{AVA.voice.description}, softly"
+    assert first.description == f"{AVA.voice.description}; softly"
     assert third.rate == pytest.approx(3.8)
