@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from workers.tts.engine import Codes
 from workers.tts.higgs.network.device_graph import Graph
-from workers.tts.higgs.prompt import Codes
 
 RATE_HZ = 24_000
 FRAME_SAMPLES = 960

@@ -24,10 +24,12 @@ import numpy as np
 
 from contract.errors import EngineFailed, EngineUnavailable, VoiceUnknown
 from contract.voice import Voice
+from workers.recall.anchorage import Anchorage
+from workers.recall.anchors import Anchors, who
 from workers.settings import settings
 from workers.tempo import altered
-from workers.tts.engine import Pool, VoiceInfo
-from workers.tts.higgs.prompt import Codes, Spoken, words
+from workers.tts.engine import Codes, Pool, Spoken, VoiceInfo
+from workers.tts.higgs.prompt import words
 from workers.tts.plain import pieces, plain_text
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class HiggsEngine:
     pool: Pool = "threads"
     repeatable = False
     version = ""
+    clones = True
 
     def __init__(self) -> None:
         self._opened: Opened | None = None
@@ -112,6 +115,11 @@ class HiggsEngine:
         opened.batch.start()
         self._opened = opened
 
+    def find_anchors_at(self, anchorage: Anchorage) -> None:
+        """Begin voices with recordings, and with what has been cast for them."""
+        descriptions = {name: part.description for name, part in VOICES.items()}
+        self.anchor_of = Anchors(anchorage, self.name, self.encode, self.cast, descriptions).of
+
     def voices(self) -> list[VoiceInfo]:
         """Voices that are described here; characters bring descriptions and anchors of their own."""
         return [VoiceInfo(name, part.label, "en-us", part.gender) for name, part in VOICES.items()]
@@ -133,7 +141,9 @@ class HiggsEngine:
             raise VoiceUnknown(f"Higgs has no voice {voice.name[:40]!r}; it has {', '.join(VOICES)}.")
         self._loaded()
         said = plain_text(words(plain_text(text)))
-        description = voice.description or VOICES[voice.name].description
+        description = voice.description
+        if not who(description):
+            description = f"{VOICES[voice.name].description}{description}"
         blocks = self._blocks(said, description, voice.scene, self.anchor_of(voice), seed, before, done)
         with closing(blocks):
             yield from altered(blocks, min(max(voice.rate, 0.25), 4.0), voice.pitch)

@@ -10,15 +10,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from contract.errors import EngineUnavailable, TextUnspeakable
-
-Codes = npt.NDArray[np.uint16]
-"""Codebooks × frames; 25 frames are a second."""
+from workers.tts.engine import Codes, Spoken
 
 SYSTEM = "Generate audio following instruction."
 QUIET_SCENE = "Audio is recorded from a quiet room."
@@ -32,13 +30,6 @@ EVENTS = {
 }
 """Sounds that the model was trained to make, as people write them and as it knows them."""
 MAX_DESCRIPTION_CHARS = 500
-
-
-class Spoken(NamedTuple):
-    """Something that was said before: what, and how it sounded."""
-
-    text: str
-    codes: Codes
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from contract.errors import EngineFailed, SpeechError
-from workers.tts.higgs.prompt import Codes, Prompt
+from workers.tts.engine import Codes
+from workers.tts.higgs.prompt import Prompt
 from workers.tts.higgs.window import Windows
 
 SILENCE_S = 60.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from workers.tts.higgs.prompt import Codes
+from workers.tts.engine import Codes
 
 
 class Tracks:
