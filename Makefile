@@ -9,9 +9,9 @@ COMMA := ,
 VOICES := $(filter piper kokoro higgs,$(subst $(COMMA), ,$(call said,CUELINE_TTS_ENGINE)))
 EXTRAS := $(VOICES) $(if $(call said,CUELINE_STT_ENGINE),whisper) $(filter local,$(call said,CUELINE_LLM))
 
-# Two files of tests at once; but those that fill the machine have it for themselves.
+# Two files of tests at once; but those that fill the machine, or listen to the page as time goes by, have it alone.
 JOBS ?= 2
-ALONE := tests/api/test_under_strain.py
+ALONE := tests/api/test_under_strain.py $(patsubst %,tests/e2e/test_%.py,hearing microphone spoken barge_in)
 
 run: .venv/.base $(EXTRAS:%=.venv/.%)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up

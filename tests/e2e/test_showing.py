@@ -56,14 +56,15 @@ async def test_a_message_that_breaks_the_line_is_given_back_and_not_sent_again(p
 
 async def test_a_turn_is_heard_once_more_from_the_log(page: Page, complaints: Complaints, stack: Stack) -> None:
     await open_page(page, stack, "?tap=1")
-    await say(page, "SAY 20 " + " ".join(FIVE[:2]))
+    first = "The first is so long that it can be looked at in three places."
+    await say(page, f"SAY 20 {first} {FIVE[1]}")
     await state(page, "speaking")
     await state(page, "idle")
     once = await heard(page)
     await page.click(".reply .tool.again")
     await expect(page.locator("#state-word")).to_have_text("Ava, once more")
-    await expect(page.locator("#transcript .again-now")).to_have_text(FIVE[0])
-    await expect(page.locator("#caption")).to_have_text(FIVE[0])
+    await expect(page.locator("#transcript .again-now")).to_have_text(first)
+    await expect(page.locator("#caption")).to_have_text(first)
     await state(page, "idle")
     assert await heard(page) == once + once
     await page.click(".reply .tool.again")
