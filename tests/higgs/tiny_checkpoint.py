@@ -86,10 +86,15 @@ def _model(tokenizer: Any, *, ends: bool) -> Any:
     )
     model = HiggsAudioV2ForConditionalGeneration(config).eval()
     with torch.no_grad():  # as they are initialised, all codes are about as likely
+        for layer in model.model.layers:
+            for linear in layer.modules():
+                if isinstance(linear, torch.nn.Linear):
+                    linear.weight.normal_(0, 0.15)
+        model.model.embed_tokens.weight.normal_(0, 1.0)
         model.audio_lm_head.weight.normal_(0, 0.5)
         model.model.embed_audio_tokens.embed_audio_tokens.weight.normal_(0, 0.5)
         if not ends:
-            model.audio_lm_head.weight.view(config.num_codebooks, config.codebook_size, -1)[:, -1].zero_()
+            model.audio_lm_head.weight.view(config.num_codebooks, config.codebook_size, -1)[:, -2:].zero_()
     settings = GenerationConfig(bos_token_id=1, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id)
     settings.ras_win_len, settings.ras_win_max_num_repeat = 7, 2
     model.generation_config = settings
@@ -104,7 +109,7 @@ def _codec() -> Any:
             codebook_size=1024,
             codebook_dim=8,
             acoustic_model_config={
-                "model_type": "dac", "encoder_hidden_size": 4, "decoder_hidden_size": 64, "hidden_size": 16,
+                "model_type": "dac", "encoder_hidden_size": 4, "decoder_hidden_size": 32, "hidden_size": 16,
                 "downsampling_ratios": [8, 5, 4, 2, 3], "upsampling_ratios": [8, 5, 4, 2, 3], "hop_length": 960,
                 "n_codebooks": 9, "codebook_size": 1024, "codebook_dim": 8, "sampling_rate": 16_000,
             },
