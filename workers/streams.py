@@ -7,6 +7,7 @@ refuses what is stale (a newer attempt has fenced), doubled, or cancelled (the o
 from __future__ import annotations
 
 import json
+import os
 import queue
 import threading
 import time
@@ -57,12 +58,59 @@ class _Write:
     fields: dict[str, bytes]
 
 
+class Beats:
+    """Says for all jobs of this process which have nothing to write that they live, in one round trip: a worker that
+    speaks 64 sentences would otherwise do little else."""
+
+    def __init__(self) -> None:
+        self._logs: set[SentenceLog] = set()
+        self._lock = threading.Lock()
+        self._process = 0
+        self._wake = threading.Event()
+
+    def begin(self, log: SentenceLog) -> None:
+        """From now on, until `end`."""
+        with self._lock:
+            self._logs.add(log)
+            if self._process != os.getpid():  # no thread crosses a fork
+                self._process = os.getpid()
+                self._logs = {log}
+                self._wake = threading.Event()
+                threading.Thread(target=self._loop, args=(self._wake,), name="beats", daemon=True).start()
+            self._wake.set()
+
+    def end(self, log: SentenceLog) -> None:
+        """It has said its last, or is about to."""
+        with self._lock:
+            self._logs.discard(log)
+
+    def _loop(self, wake: threading.Event) -> None:
+        pause = threading.Event()
+        while wake.wait():
+            pause.wait(BEAT_S)
+            with self._lock:
+                silent = [log for log in self._logs if log.is_silent()]
+                if not self._logs:
+                    wake.clear()
+            for redis in {log.redis for log in silent}:
+                with suppress(RedisError):  # the next chunk will meet the same Redis and end the job with a reason
+                    pipe = redis.pipeline(transaction=False)
+                    for log in silent:
+                        if log.redis is redis:
+                            log.beat(pipe)
+                    pipe.execute(raise_on_error=False)
+
+
+_BEATS = Beats()
+
+
 class SentenceLog:
     """Writer of one job's stream. A thread of its own carries chunks, so that the engine never waits for Redis
     unless it is `BACKLOG_PARTS` ahead, and so that whatever piles up meanwhile goes in one round trip."""
 
     def __init__(self, redis: Redis, job: SpeechJob, worker: str) -> None:
-        self._redis = redis
+        self.redis = redis
+        self._written_at = 0.0
         self._job = job
         self._worker = worker
         self._key = keys.sentence(job.session, job.turn, job.sentence)
@@ -86,6 +134,7 @@ class SentenceLog:
         if accepted is not None:
             return False
         self._loop = _WRITERS.submit(self._write_loop)
+        _BEATS.begin(self)
         return True
 
     def append(self, chunk: Chunk, *, is_cached: bool = False) -> None:
@@ -111,6 +160,7 @@ class SentenceLog:
 
     def close(self) -> None:
         """Wait until everything handed over has been written or refused."""
+        _BEATS.end(self)
         if self._loop and not self._loop.done():
             self._put_quietly(None)
             self._loop.result()
@@ -142,15 +192,13 @@ class SentenceLog:
             batch, is_end = self._next_batch()
             if batch and not self._stopped:
                 self._write(batch)
-            elif not batch and not is_end and not self._stopped:
-                self._beat()
             if is_end:
                 return
 
     def _next_batch(self) -> tuple[list[_Write], bool]:
         batch: list[_Write] = []
         try:
-            write = self._writes.get(timeout=BEAT_S)
+            write = self._writes.get()
             gather_until = time.monotonic() + GATHER_S * self._job.is_line
             while write is not None:
                 batch.append(write)
@@ -173,7 +221,8 @@ class SentenceLog:
 
         The claim and the first chunk travel in their bells too: what everybody waits for need not be fetched.
         """
-        pipe = self._redis.pipeline(transaction=False)
+        self._written_at = time.monotonic()
+        pipe = self.redis.pipeline(transaction=False)
         early = [] if self._has_sent_chunk else batch[:1]
         for write in batch:
             entry_id = f"{self._job.attempt}-{write.seq}"
@@ -200,18 +249,17 @@ class SentenceLog:
         """Whether the refusal only says that a lost answer is being repeated."""
         if write.seq == CLAIM_SEQ:
             return False
-        top: Any = self._redis.xrevrange(self._key, count=1)
+        top: Any = self.redis.xrevrange(self._key, count=1)
         attempt, _, seq = (top[0][0].decode() if top else "0-0").partition("-")
         return int(attempt) == self._job.attempt and int(seq) >= write.seq
 
-    def _beat(self) -> None:
-        try:
-            pipe = self._redis.pipeline(transaction=False)
-            self._ring(pipe, {"k": self._key, "b": str(self._job.attempt)})
-            pipe.execute(raise_on_error=False)
-        except RedisError:
-            # The next chunk will meet the same Redis and end the job with a reason.
-            return
+    def is_silent(self) -> bool:
+        """Whether it is time for a beat."""
+        return not self._stopped and time.monotonic() - self._written_at > BEAT_S / 2
+
+    def beat(self, pipe: Any) -> None:
+        """Add a sign of life."""
+        self._ring(pipe, {"k": self._key, "b": str(self._job.attempt)})
 
     def _ring(self, pipe: Any, note: dict[str, str | bytes]) -> None:
         pipe.xadd(self._job.inbox, note, maxlen=keys.INBOX_MAXLEN, approximate=True, nomkstream=True)

@@ -84,7 +84,8 @@ def test_attention_over_slots_is_that_of_torch(is_prompt: bool, dtype: torch.dty
 
 def test_noise_is_that_of_torch() -> None:
     seed, row = torch.tensor([3, 2**31 - 1], device=DEVICE), torch.tensor([1, 800], device=DEVICE)
-    assert near(kernels.noise(seed, row, 7919, 8, 1026), plain_ops.noise(seed, row, 7919, 8, 1026))
+    codes = torch.randint(0, 1026, (2, 8, 64), device=DEVICE)
+    assert near(kernels.noise(seed, row, 7919, codes), plain_ops.noise(seed, row, 7919, codes))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -31,10 +31,14 @@ Samples = npt.NDArray[np.float32]
 class Codec:
     """The checkpoint's own codec."""
 
-    def __init__(self, codec: Any, books: int, *, use_graphs: bool) -> None:
-        """`codec` is transformers' HiggsAudioV2TokenizerModel, of which the model uses so many codebooks."""
+    def __init__(self, codec: Any, books: int, *, use_graphs: bool, exact: bool = True) -> None:
+        """`codec` is transformers' HiggsAudioV2TokenizerModel, of which the model uses so many codebooks.
+
+        `exact`: each window is decoded alone, because several at once round differently.
+        """
         self._codec = codec
         self._books = books
+        self._exact = exact
         self._common: frozenset[int] = frozenset()
         self._use_graphs = use_graphs
         self._graphs: dict[tuple[int, int], tuple[Graph, Tensor]] = {}
@@ -54,7 +58,8 @@ class Codec:
     @torch.inference_mode()
     def decode(self, windows: Sequence[Codes]) -> Tensor:
         """Windows of one width to samples on the device, [windows, frames × 960], float32."""
-        most = BATCHES[-1] if windows[0].shape[1] in self._common or not self._use_graphs else 1
+        is_common = windows[0].shape[1] in self._common or not self._use_graphs
+        most = BATCHES[-1] if is_common and not self._exact else 1
         made = [self._decode(windows[start : start + most]) for start in range(0, len(windows), most)]
         return made[0] if len(made) == 1 else torch.cat(made)
 
@@ -64,7 +69,8 @@ class Codec:
         self._common = frozenset(common)
         if self._use_graphs:
             for width in range(max(common), 0, -1):
-                for count in reversed(BATCHES if width in self._common else BATCHES[:1]):
+                together = width in self._common and not self._exact
+                for count in reversed(BATCHES if together else BATCHES[:1]):
                     self._graph(count, width)
 
     def _decode(self, windows: Sequence[Codes]) -> Tensor:

@@ -46,13 +46,14 @@ def open_batch(told: WorkerSettings) -> Opened:
     device, dtype = find_device(told.higgs_device), find_dtype(told.higgs_dtype, told.higgs_device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    torch.backends.cudnn.deterministic = told.higgs_exact
     checkpoint = load(told.higgs_model, told.higgs_codec, device, dtype)
     config = checkpoint.model.config
     positions = min(told.higgs_positions, config.max_position_embeddings)
     slots = told.higgs_slots or _slots(config, device, positions, int8=told.higgs_int8)
     prompts = Prompts(checkpoint.tokenizer, config)
     network = Transformer(checkpoint.model, positions, device, int8=told.higgs_int8)
-    codec = Codec(checkpoint.codec, config.num_codebooks, use_graphs=device.type == "cuda")
+    codec = Codec(checkpoint.codec, config.num_codebooks, use_graphs=device.type == "cuda", exact=told.higgs_exact)
     options = Options(slots, positions, PREFIX_BYTES, exact=told.higgs_exact)
     batch = Batch(network, codec, config, options)
     taken = torch.cuda.memory_allocated(device) / 1e9 if device.type == "cuda" else network.bytes() / 1e9

@@ -133,18 +133,19 @@ def _snake_kernel(x_at, alpha_at, out_at, channels, length, BLOCK: tl.constexpr)
 
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
-def _noise_kernel(seed_at, row_at, out_at, salt, books, vocabulary, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def]
+def _noise_kernel(seed_at, row_at, code_at, out_at, salt, books, count, BLOCK: tl.constexpr) -> None:  # type: ignore[no-untyped-def]
     program = tl.program_id(0).to(tl.int64)
     slot, book = program // books, program % books
-    code = tl.arange(0, BLOCK)
+    column = tl.arange(0, BLOCK)
+    code = tl.load(code_at + program * count + column, mask=column < count, other=0)
     word = 0xFFFFFFFF
     seed, row = tl.load(seed_at + slot) + salt, tl.load(row_at + slot)
-    x = (seed * 0x9E3779B1 + row * 0x85EBCA77 + book * 0xC2B2AE3D + code.to(tl.int64) * 0x27D4EB2F) & word
+    x = (seed * 0x9E3779B1 + row * 0x85EBCA77 + book * 0xC2B2AE3D + code * 0x27D4EB2F) & word
     x = ((x ^ (x >> 16)) * 0x7FEB352D) & word
     x = ((x ^ (x >> 15)) * 0x846CA68B) & word
     x = x ^ (x >> 16)
     uniform = ((x >> 9).to(tl.float32) + 0.5) / 8388608.0
-    tl.store(out_at + program * vocabulary + code, -tl.log(-tl.log(uniform)), mask=code < vocabulary)
+    tl.store(out_at + program * count + column, -tl.log(-tl.log(uniform)), mask=column < count)
 
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]
@@ -188,11 +189,13 @@ def snake(x: Tensor, alpha: Tensor) -> Tensor:
     return out
 
 
-def noise(seed: Tensor, row: Tensor, salt: int, books: int, vocabulary: int) -> Tensor:
+def noise(seed: Tensor, row: Tensor, salt: int, codes: Tensor) -> Tensor:
     """See `plain_ops.noise`."""
-    out = torch.empty(len(seed), books, vocabulary, device=seed.device)
-    _launch(_noise_kernel, (len(seed) * books,), seed, row, out, salt, books, vocabulary,
-            BLOCK=triton.next_power_of_2(vocabulary))  # fmt: skip
+    codes = codes.contiguous()
+    out = torch.empty(codes.shape, device=codes.device)
+    _, books, count = codes.shape
+    _launch(_noise_kernel, (len(codes) * books,), seed, row, codes, out, salt, books, count,
+            BLOCK=triton.next_power_of_2(count))  # fmt: skip
     return out
 
 

@@ -106,15 +106,15 @@ def _half_turned(x: Tensor) -> Tensor:
     return torch.cat((-second, first), dim=-1)
 
 
-def noise(seed: Tensor, row: Tensor, salt: int, books: int, vocabulary: int) -> Tensor:
-    """Gumbel noise, [B, codebooks, vocabulary], from a hash of seed, row, codebook and code (mixing as in
-    https://github.com/skeeto/hash-prospector); `seed` and `row` [B]."""
-    device = seed.device
+def noise(seed: Tensor, row: Tensor, salt: int, codes: Tensor) -> Tensor:
+    """Gumbel noise for `codes` [B, codebooks, n], from a hash of seed, row, codebook and code (mixing as in
+    https://github.com/skeeto/hash-prospector); `seed` and `row` [B]. float32, the shape of `codes`."""
+    books = torch.arange(codes.shape[1], device=codes.device)
     x = (
         (seed.view(-1, 1, 1) + salt) * 0x9E3779B1
         + row.view(-1, 1, 1) * 0x85EBCA77
-        + torch.arange(books, device=device).view(1, books, 1) * 0xC2B2AE3D
-        + torch.arange(vocabulary, device=device).view(1, 1, vocabulary) * 0x27D4EB2F
+        + books.view(1, -1, 1) * 0xC2B2AE3D
+        + codes * 0x27D4EB2F
     ) & _WORD
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = ((x ^ (x >> shift)) * factor) & _WORD

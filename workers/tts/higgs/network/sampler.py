@@ -21,7 +21,7 @@ COLD = 1e-5
 _RESAMPLE = 7919
 
 
-Noise = Callable[[Tensor, Tensor, int, int, int], Tensor]
+Noise = Callable[[Tensor, Tensor, int, Tensor], Tensor]
 """`plain_ops.noise`, or the kernel."""
 
 
@@ -36,10 +36,12 @@ def sample(logits: Tensor, slots: Slots, bos: int, eos: int, noise: Noise) -> Te
 
     codes = torch.where(is_cold, logits.argmax(-1), _draw(logits, slots, bos, noise))
     repeats = ((history == codes.unsqueeze(1)) & (history < bos)).sum(1)
-    speech = logits.clone()
-    speech[..., bos:] = torch.finfo(logits.dtype).min
-    again = (speech + noise(seed, row, _RESAMPLE, books, logits.shape[-1])).argmax(-1)
-    codes = torch.where(repeats >= slots.most_repeats[:count].view(count, 1), again, codes)
+    is_again = repeats >= slots.most_repeats[:count].view(count, 1)
+    if logits.is_cuda or bool(is_again.any()):  # on a processor it is worth asking
+        speech = logits.clone()
+        speech[..., bos:] = torch.finfo(logits.dtype).min
+        every = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape)
+        codes = torch.where(is_again, (speech + noise(seed, row, _RESAMPLE, every)).argmax(-1), codes)
 
     codes = torch.where(book >= row.view(count, 1), bos, codes)
     codes = torch.where((ending.view(count, 1) > 0) & (book < ending.view(count, 1)), eos, codes)
@@ -55,7 +57,7 @@ def sample(logits: Tensor, slots: Slots, bos: int, eos: int, noise: Noise) -> Te
 
 def _draw(logits: Tensor, slots: Slots, bos: int, noise: Noise) -> Tensor:
     """Temperature, then the k most likely, then those that make up p."""
-    count, books, vocabulary = logits.shape
+    count, _, vocabulary = logits.shape
     k = min(MOST_K, vocabulary)
     warm = logits / slots.temperature[:count].clamp_min(COLD).view(count, 1, 1)
     warm[..., bos] = torch.finfo(logits.dtype).min  # speech starts once
@@ -66,6 +68,6 @@ def _draw(logits: Tensor, slots: Slots, bos: int, noise: Noise) -> Tensor:
     share = best.masked_fill(is_out, lowest).softmax(-1)
     is_out = is_out | ((share.cumsum(-1) - share) >= slots.top_p[:count].view(count, 1, 1))
     is_out = is_out & (rank > 0)
-    drawn = noise(slots.seed[:count], slots.row[:count], 0, books, vocabulary).gather(-1, ids)
+    drawn = noise(slots.seed[:count], slots.row[:count], 0, ids)
     chosen = (best.masked_fill(is_out, lowest) + drawn).argmax(-1, keepdim=True)
     return ids.gather(-1, chosen).squeeze(-1)
