@@ -31,8 +31,8 @@ Prepare = Callable[[], Awaitable[Record | None]]
 """Has what a job needs where workers find it; returns what is to be kept of its turn before any of it can be heard."""
 MAX_ATTEMPTS = 3
 SILENCE_S = 0.3
-"""A worker that speaks or lives is heard every 0.05 s; this long without a sign and it is dead or frozen.
-Counted on the inbox's clock, which stands still while nobody could be heard."""
+"""A worker that speaks or lives is heard every 0.05 s; this long without a sign and it is dead or frozen. Later attempts
+are given more. Counted on the inbox's clock, which stands still while nobody could be heard."""
 STALL_S = 20.0
 """A worker that lives but has made nothing for this long hangs."""
 UNCLAIMED_S = 0.5
@@ -267,7 +267,7 @@ class Dispatcher:
                 # Redis has lost what lies before: a replica that took over had not heard of it yet.
                 raise LogLost("A part of this sentence's audio was lost.")
             feed.changed.clear()
-            patience_s = max(0.01, SILENCE_S - feed.silent_s) if feed.is_claimed else UNCLAIMED_S
+            patience_s = max(0.01, SILENCE_S * feed.patience - feed.silent_s) if feed.is_claimed else UNCLAIMED_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await feed.changed.wait()
@@ -281,7 +281,7 @@ class Dispatcher:
     async def _check_claimed(self, feed: SentenceFeed) -> None:
         if self._inbox.refusal:
             raise self._inbox.refusal
-        if feed.silent_s > SILENCE_S and not await self._has_more(feed):
+        if feed.silent_s > SILENCE_S * feed.patience and not await self._has_more(feed):
             raise WorkerLost(f"The speech worker {feed.worker} stopped answering.")
         if feed.stalled_s > STALL_S:
             raise EngineFailed(f"The voice engine made nothing for {STALL_S:.0f} s.")

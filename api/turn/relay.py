@@ -85,6 +85,11 @@ class SentenceFeed:
         return self._parts[max(spoken)].last_sample if spoken else 0
 
     @property
+    def patience(self) -> int:
+        """How much longer this attempt is waited for than the first: what is too busy to answer is not always dead."""
+        return min(4, 2 ** max(0, self.attempt - 1))
+
+    @property
     def silent_s(self) -> float:
         """How long it has said nothing, chunk or beat, to an api that listened."""
         return self._clock() - self._heard_at

@@ -21,7 +21,7 @@ from api.turn.replay import TurnReader
 from api.turn.timing import Timing
 from contract import keys
 from contract.chunk import Chunk
-from contract.errors import CuelineError, NoWorker
+from contract.errors import CuelineError, NoWorker, WorkerLost
 from contract.job import TALK_QUEUE, SpeechJob
 from contract.voice import Voice
 from tests.harness import Stack
@@ -174,6 +174,20 @@ async def test_a_silent_worker_is_replaced_within_half_a_second(owner: Owner, wo
     await worker.finish(again, await worker.claim(again))
     await asyncio.wait_for(speaking, 5)
     assert [(chunk.attempt, chunk.pcm) for chunk in owner.given] == [(2, b"\1\1")]
+
+
+async def test_a_later_attempt_is_waited_for_longer(owner: Owner, worker: Worker) -> None:
+    """On a machine that is too busy to answer in time no sentence is lost by asking it ever again."""
+    owner.speak()
+    worker.claim_and_fall_silent(await worker.take())
+    for attempt in (2, 3):
+        job = await worker.take()
+        assert job.attempt == attempt
+        silent_at = time.monotonic()
+        worker.claim_and_fall_silent(job)
+    with pytest.raises(WorkerLost):
+        await asyncio.wait_for(owner.tasks[0], 5)
+    assert time.monotonic() - silent_at > 3 * dispatch.SILENCE_S
 
 
 async def test_a_worker_that_only_says_it_lives_is_left_in_peace(owner: Owner, worker: Worker) -> None:
