@@ -6,7 +6,7 @@ BIN := .venv/bin
 # What listens, and what speaks well, is large, and installed only where it is asked for, in the environment or in .env.
 said = $(or $($(1)),$(shell sed -n 's/^$(1)=\(..*\)/\1/p' .env 2>/dev/null))
 COMMA := ,
-VOICES := $(filter piper kokoro higgs,$(subst $(COMMA), ,$(call said,CUELINE_TTS_ENGINE)))
+VOICES := $(filter piper kokoro higgs coqui,$(subst $(COMMA), ,$(call said,CUELINE_TTS_ENGINE)))
 EXTRAS := $(VOICES) $(if $(call said,CUELINE_STT_ENGINE),whisper) $(filter local,$(call said,CUELINE_LLM))
 
 # Two files of tests at once; but those that fill the machine, or listen to the page as time goes by, have it alone.
@@ -45,7 +45,7 @@ help:  ## this list
 tools:
 	@deploy/setup.sh tools
 
-.venv/.base .venv/.whisper .venv/.piper .venv/.kokoro .venv/.higgs .venv/.local .venv/.dev: pyproject.toml constraints.txt deploy/setup.sh
+.venv/.base .venv/.whisper .venv/.piper .venv/.kokoro .venv/.higgs .venv/.local .venv/.coqui .venv/.dev: pyproject.toml constraints.txt deploy/setup.sh
 	@deploy/setup.sh $(@F)
 
 node_modules/.done: package-lock.json

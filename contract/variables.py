@@ -24,6 +24,8 @@ VARIABLES = {
     "CUELINE_PIPER_VOICES": "folder of piper's voices, each an .onnx and an .onnx.json",
     "CUELINE_KOKORO_MODEL": "Kokoro's network, a file (ONNX)",
     "CUELINE_KOKORO_VOICES": "Kokoro's voices, a file",
+    "CUELINE_COQUI_MODEL": "folder of a model of coqui-tts, its vocoder in the folder vocoder",
+    "CUELINE_KYUTAI_MODEL": "folder of Kyutai's model, voices in the folder voices",
     "CUELINE_MINIMAX_API_KEY": "key of MiniMax, for the engine minimax",
     "CUELINE_MINIMAX_BASE_URL": "its address, which depends on where the account is",
     "CUELINE_MINIMAX_MODEL": "the model to ask it for",

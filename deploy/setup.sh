@@ -2,7 +2,9 @@
 # Makes a bare machine able to run or test Cueline. Called by the Makefile, one part at a time:
 #   .base    the virtual environment with what running needs
 #   .whisper the same with what listening needs; .piper, .kokoro, .higgs with what these voices need, .local our own model
+#   .coqui   the same with what this voice needs
 #   .dev     the same with what tests and checks need
+#   kyutai   an environment of its own, .venv/kyutai, for this voice
 #   node     what lints the page
 #   tools    node and a Chromium for the tests of the page, docker-compose for that of its file, faketime, postgres
 # pip, npm and apt are used as they are configured on this machine.
@@ -97,6 +99,8 @@ need_postgres() {
     [ -z "${CI:-}" ] || fail "CI runs every test, so this is an error"
 }
 
+# Packages that moshi wants in older versions than the rest has.
+NOT_KYUTAI='torch|numpy|safetensors|huggingface_hub|hf-xet|transformers|tokenizers|setuptools|sympy|aiohttp'
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
 case "$1" in
@@ -104,6 +108,21 @@ case "$1" in
     .whisper | .piper | .kokoro | .higgs | .local)
         install_project ".[${1#.}]" "$1"
         touch $VENV/.base
+        ;;
+    .coqui)
+        install_project '.[coqui]' .coqui
+        # coqui-tts only imports it. Where its compiled part fits another torch it goes on without.
+        $VENV/bin/python -c 'import torchaudio' 2>"$LOG" ||
+            rm -f "$($VENV/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')"/torchaudio/lib/*.so
+        touch $VENV/.base
+        ;;
+    kyutai)
+        mkdir -p .venv
+        VENV=.venv/kyutai
+        make_venv
+        say "installing .[kyutai] (once)"
+        grep -viE "^($NOT_KYUTAI)==" constraints.txt >"$LOG"
+        $VENV/bin/python -m pip install --quiet --disable-pip-version-check --no-input -c "$LOG" -e '.[kyutai]'
         ;;
     .dev)
         install_project '.[dev,whisper,supabase,piper,kokoro,higgs,local]' .dev

@@ -7,7 +7,10 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt deploy/dependencies.py ./
 # Names of extras of pyproject.toml, for engines that need more than the base.
 ARG EXTRAS=""
-RUN python dependencies.py pyproject.toml $EXTRAS > needed.txt && pip install -c constraints.txt -r needed.txt
+# Names, with | between, of packages that such an engine wants in another version than the rest has.
+ARG UNPINNED=""
+RUN python dependencies.py pyproject.toml $EXTRAS > needed.txt && \
+    grep -viE "^(${UNPINNED:-none})==" constraints.txt > pinned.txt && pip install -c pinned.txt -r needed.txt
 
 COPY celeryconfig.py ./
 COPY contract contract

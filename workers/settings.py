@@ -37,6 +37,8 @@ class WorkerSettings(BaseSettings):
     higgs_int8: bool = False
     higgs_exact: bool = True
     cache_mb: int = Field(512, ge=0)
+    kyutai_model: str = ""
+    coqui_model: str = ""
     smollm2: str = ""
     stt_engine: str = "whisper"
     stt_base_url: str = ""

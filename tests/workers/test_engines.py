@@ -22,11 +22,14 @@ from contract.audio import bytes_to_ms
 from contract.errors import EngineUnavailable, SpeechError, TextUnspeakable, VoiceUnknown
 from contract.voice import Voice
 from tests.fakes import FakeAzure, FakeMiniMax, FakeSpeechServer
+from tests.workers.toy_coqui import write_toy_coqui
+from tests.workers.toy_kyutai import write_toy_kyutai
 from tests.workers.toy_voices import write_kokoro, write_piper_voice
 from workers.settings import settings as worker_settings
 from workers.tts.engine import Engine
 from workers.tts.registry import engine_names, make_engine
 
+ELSEWHERE = "it is not installed with the rest, see docs/engines.md"
 ENGINES = (
     [os.environ["ENGINE"]]
     if "ENGINE" in os.environ
@@ -45,12 +48,14 @@ ENGINES = (
         pytest.param(
             "higgs", marks=pytest.mark.skipif(not find_spec("torch"), reason="NOT TESTED: needs the extra higgs")
         ),
+        pytest.param("coqui", marks=pytest.mark.skipif(not find_spec("TTS"), reason=f"NOT TESTED: {ELSEWHERE}")),
+        pytest.param("kyutai", marks=pytest.mark.skipif(not find_spec("moshi"), reason=f"NOT TESTED: {ELSEWHERE}")),
     ]
 )
 """`ENGINE=module:Class pytest tests/workers/test_engines.py` judges another one."""
 HEAR_THE_LANGUAGE = {"openai_speech", "higgs"}
 """Engines that find the language in the text, and so know of no unknown one."""
-WITHOUT_A_TONE = {"higgs"}
+WITHOUT_A_TONE = {"higgs", "kyutai"}
 TEXT = "Hello there, this is a test of the emergency broadcast system."
 OTHER = "Something quite different: and louder!"
 PLAIN = Voice()
@@ -80,6 +85,10 @@ def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         network, voices = write_kokoro(folder, ("af_bella", "af_heart", "bm_lewis", "ff_siwis"))
         patch.setenv("CUELINE_KOKORO_MODEL", str(network))
         patch.setenv("CUELINE_KOKORO_VOICES", str(voices))
+        if find_spec("TTS"):
+            patch.setenv("CUELINE_COQUI_MODEL", str(write_toy_coqui(folder / "coqui")))
+        if find_spec("moshi"):
+            patch.setenv("CUELINE_KYUTAI_MODEL", str(write_toy_kyutai(folder / "kyutai")))
         if find_spec("torch"):
             set_up_higgs(patch, folder)
         worker_settings.cache_clear()
@@ -107,7 +116,7 @@ def set_up_higgs(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 def names() -> list[str]:
     """Those of the engines whose packages are here."""
-    packages = {"piper": "piper", "kokoro": "kokoro_onnx", "higgs": "torch"}
+    packages = {"piper": "piper", "kokoro": "kokoro_onnx", "higgs": "torch", "coqui": "TTS", "kyutai": "moshi"}
     every = [name if isinstance(name, str) else str(name.values[0]) for name in ENGINES]
     return [name for name in every if name not in packages or find_spec(packages[name])]
 

@@ -12,6 +12,8 @@ from workers.tts.relief.chain import Chain
 TABLE = {
     "kokoro": "workers.tts.kokoro:KokoroEngine",
     "piper": "workers.tts.piper:PiperEngine",
+    "coqui": "workers.tts.coqui:CoquiEngine",
+    "kyutai": "workers.tts.kyutai:KyutaiEngine",
     "espeak": "workers.tts.espeak:EspeakEngine",
     "higgs": "workers.tts.higgs.engine:HiggsEngine",
     "azure": "workers.tts.azure:AzureEngine",
