@@ -87,7 +87,7 @@ class SentenceFeed:
     @property
     def patience(self) -> int:
         """How much longer this attempt is waited for than the first: what is too busy to answer is not always dead."""
-        return min(4, 2 ** max(0, self.attempt - 1))
+        return min(4, 1 << max(0, self.attempt - 1))
 
     @property
     def silent_s(self) -> float:
