@@ -39,6 +39,7 @@ from api.quiet import Quiet
 from api.render.desk import Desk
 from api.render.files.kept import Kept
 from api.render.files.products import Products
+from api.render.lending import Lending
 from api.render.library import Library
 from api.render.renders import Renders
 from api.routes import (
@@ -157,7 +158,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hearing = Hearing(settings, Recognition(streams, inbox, dispatcher.envelopes))
     access = Access(settings, streams)
     files = Files(hearing)
-    library = Library(store, find_data_dir(os.environ) / "renders")
+    lending = Lending(shelf)
+    library = Library(store, find_data_dir(os.environ) / "renders", lending)
     making = Renders(library, streams, inbox, dispatcher, archive.usage, clips.provide)
     products = Products(library)
     desk = Desk(library, making, products, Kept(products, shelf), cast, streams, clips)
@@ -199,6 +201,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await products.stop()
         await making.stop()
+        await lending.stop()
         await hearing.stop()
         await readings.stop()
         await held.stop()

@@ -2,6 +2,7 @@
 
 Every sentence is cut on one fixed grid: part 0 holds 40 ms, each later one 100 ms, the last what is left. So a
 part's number names its samples, whichever attempt made it, and an attempt can go on where another fell silent.
+Only lines of renders, which nobody hears before all of them is there, are cut as they come.
 """
 
 from __future__ import annotations
@@ -72,3 +73,7 @@ def part_size(part: int) -> int:
 def part_start(part: int) -> int:
     """Byte of the sentence at which a part begins."""
     return 0 if part == 0 else FIRST_PART_BYTES + (part - 1) * PART_BYTES
+
+
+MAX_PCM_BYTES = part_start(MAX_PARTS)
+"""Of one sentence or line."""

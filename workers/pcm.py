@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import soxr
 
 from contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ, ms_to_bytes
-from contract.chunk import MAX_PARTS, part_size
+from contract.chunk import MAX_PARTS, MAX_PCM_BYTES, part_size
 
 FADE_SAMPLES = SAMPLE_RATE_HZ * 5 // 1000
+LINE_PART_BYTES, LINE_PART_S = ms_to_bytes(10_000), 1.0
+"""A part of a line has so much sound, or what was made in this time: an engine that is slow is seen to go on."""
 SEAM_PAUSE_MS = 80
 """Long enough to be heard as a new start, short enough not to be taken for its end."""
 
@@ -89,5 +92,22 @@ def grid(blocks: Iterable[bytes], first: int = 0) -> Iterator[tuple[int, bytes, 
             part += 1
             if part == MAX_PARTS:
                 return
+    del held[len(held) - len(held) % SAMPLE_BYTES :]
+    yield part, bytes(held), True
+
+
+def gathered(blocks: Iterable[bytes], clock: Callable[[], float] = time.monotonic) -> Iterator[tuple[int, bytes, bool]]:
+    """As `grid`, for a line that nobody hears before its end: few parts, as large as they come."""
+    part, held, room, began = 0, bytearray(), MAX_PCM_BYTES, clock()
+    for block in blocks:
+        held += block[:room]
+        room -= len(block)
+        if room <= 0:
+            break
+        if len(held) >= LINE_PART_BYTES or clock() - began > LINE_PART_S:
+            whole = len(held) - len(held) % SAMPLE_BYTES
+            yield part, bytes(held[:whole]), False
+            del held[:whole]
+            part, began = part + 1, clock()
     del held[len(held) - len(held) % SAMPLE_BYTES :]
     yield part, bytes(held), True

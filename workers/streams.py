@@ -30,8 +30,6 @@ from contract.job import QUEUES, SpeechJob
 CLAIM_SEQ, FIRST_PART_SEQ = 1, 2
 BEAT_S = 0.05
 """A running job that has nothing to say tells its owner that it lives, so that silence means death."""
-GATHER_S = 0.1
-"""Nobody hears a line before all of it is there: what comes within this time travels together."""
 BACKLOG_PARTS = 64
 """Parts that wait for Redis before the engine has to."""
 _REFUSED = "equal or smaller"
@@ -145,12 +143,11 @@ class SentenceLog:
         write = _Write(FIRST_PART_SEQ + chunk.part, {"f": chunk.pack()})
         if is_cached and not self._has_sent_chunk:
             write.fields["h"] = b"1"
-        if self._has_sent_chunk or self._job.is_line:
+        if self._has_sent_chunk and not self._job.is_line:
             self._put(write)
-            self._has_sent_chunk = True
         else:
             # Handing it to the other thread would cost the very first sound a few milliseconds of waiting for
-            # the interpreter's lock, which a busy engine holds.
+            # the interpreter's lock, which a busy engine holds. And a line is one part, or a few.
             self._write([write])
             self.raise_if_stopped()
 
@@ -199,10 +196,9 @@ class SentenceLog:
         batch: list[_Write] = []
         try:
             write = self._writes.get()
-            gather_until = time.monotonic() + GATHER_S * self._job.is_line
             while write is not None:
                 batch.append(write)
-                write = self._writes.get(timeout=max(0.0, gather_until - time.monotonic()))
+                write = self._writes.get_nowait()
         except queue.Empty:
             return batch, False
         return batch, True
@@ -223,7 +219,8 @@ class SentenceLog:
         """
         self._written_at = time.monotonic()
         pipe = self.redis.pipeline(transaction=False)
-        early = [] if self._has_sent_chunk else batch[:1]
+        # Of a line only the claim: all of its sound is more than a bell should carry.
+        early = batch[:1] if not self._has_sent_chunk and (batch[0].seq == CLAIM_SEQ or not self._job.is_line) else []
         for write in batch:
             entry_id = f"{self._job.attempt}-{write.seq}"
             pipe.xadd(self._key, write.fields, id=entry_id, nomkstream=True)  # type: ignore[arg-type]

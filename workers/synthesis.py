@@ -11,7 +11,7 @@ from contract.chunk import Chunk
 from contract.errors import EngineFailed, LogLost, QueueUnreachable, SpeechCancelled, SpeechError, VoiceUnknown
 from contract.job import SpeechJob
 from workers.cache import NO_CACHE, Cache, Entry
-from workers.pcm import grid, seamed
+from workers.pcm import gathered, grid, seamed
 from workers.recall.said import NOTHING_RECALLED, Memory, Recalled
 from workers.tts.engine import CLONING, Engine, cloning
 
@@ -88,6 +88,10 @@ def _parts(job: SpeechJob, engine: Engine, entry: Entry, recalled: Recalled) -> 
     if job.voice.anchor and not cloning(engine):
         raise VoiceUnknown(f"{engine.name} cannot speak like a recording; {' and '.join(CLONING)} can.")
     blocks = entry.blocks(lambda: recalled.speak(job, engine))
+    if job.is_line:
+        with closing(gathered(blocks)) as parts:  # type: ignore[type-var]
+            yield from parts
+        return
     if job.seam is not None:
         with closing(grid(seamed(blocks, job.seam), job.from_part)) as parts:  # type: ignore[type-var]
             yield from parts

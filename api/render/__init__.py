@@ -10,6 +10,7 @@ renders.py     which renders are made in this process, and whose line is the nex
 making.py      one of them: what is missing, what is on its way
 line_maker.py  one line, from the queue to its place at rest
 take.py        what workers say of one piece
+lending.py     the sound of lines, where other machines find it
 library.py     renders at rest: rows in the Store, sound in files
 sound/         lines as they were spoken → one sound, laid out and levelled; its __init__ lists the files in path order
 files/         finished files of a render, made when they are asked for; its __init__ lists them

@@ -143,6 +143,7 @@ class Desk:
         if line.is_silent:
             return b""
         row = work.made.get(number)
+        await self._library.borrow(owner, render, [row] if row else [])
         pcm = await self._library.sound(render, row["sound"]) if row and row["state"] == "done" else None
         if pcm is None:
             raise LineNotReady

@@ -10,13 +10,14 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from api.errors import StoreUnreachable
+from api.render.lending import Lending
 from api.store.store import Owned, Row, Store, StoreError
 from contract.voice import Voice
 
@@ -120,9 +121,10 @@ class Work:
 class Library:
     """Every owner's renders."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, lending: Lending | None = None) -> None:
         self._store = store
         self._folder = folder
+        self._lending = lending
 
     async def unfinished(self) -> list[Row]:
         """Rows of the renders of all owners that somebody has to make, the oldest first."""
@@ -218,6 +220,11 @@ class Library:
 
     async def delete(self, owner: str, render: str) -> bool:
         """Forget it and all of its sound."""
+        try:
+            if self._lending:
+                await self._lending.forget(owner, render)
+        except StoreError as error:
+            raise StoreUnreachable from error
         async with self._asked(owner) as rows:
             is_gone = bool(await rows.remove("renders", {"id": render}))
         await self.remove_sound(render)
@@ -250,6 +257,17 @@ class Library:
     def folder(self, render: str) -> Path:
         """Where all of a render is, but for what the Store has; gone when it is deleted."""
         return self._place(render)
+
+    def lend(self, owner: str, render: str, names: str) -> None:
+        """Let other machines find a row's `sound`, soon."""
+        if self._lending:
+            self._lending.put_soon(owner, render, self.paths(render, names))
+
+    async def borrow(self, owner: str, render: str, rows: Iterable[Row]) -> None:
+        """Have the sound of these rows here, if another machine made it and let us find it."""
+        if self._lending:
+            wanted = [path for row in rows for path in self.paths(render, row["sound"])]
+            await self._lending.fetch(owner, render, wanted)
 
     async def sounds(self, render: str) -> set[str]:
         """Names of all that is there."""

@@ -27,6 +27,7 @@ from contract.job import SpeechJob
 
 log = logging.getLogger(__name__)
 
+FORGET_S = 0.1
 REST_S = 1.0
 """A line for which there was no worker, or no room in Redis or the Store, is tried again after this."""
 
@@ -44,6 +45,9 @@ class LineMaker:
         self._inbox = inbox
         self._dispatcher = dispatcher
         self._usage = usage
+        self._spent: list[str] = []
+        """Keys of streams whose sound is kept elsewhere by now."""
+        self._forgetting: asyncio.Task[None] | None = None
         self._provide = provide
 
     async def make(self, making: Making, number: int) -> None:
@@ -83,7 +87,7 @@ class LineMaker:
             row.add(name, len(pcm), take, peaks)
         finally:
             making.streams.discard(take.key)
-            await self._forget_stream(take.key)
+            self._forget_soon(take.key)
 
     def _on_claim(self, making: Making, number: int, row: _Row) -> None:
         self.claimed_at = time.monotonic()
@@ -107,6 +111,7 @@ class LineMaker:
         if row["state"] == "done" and not making.is_dropped:
             made = Made(1, len(making.on_way[number].text), row["duration_ms"])
             self._usage.add_made(making.work.owner, "render", made)
+            self._library.lend(making.work.owner, making.id, row["sound"])
         making.end(number, row)
 
     async def _is_there(self, making: Making) -> bool:
@@ -123,11 +128,19 @@ class LineMaker:
     def _keep(self, render: str, pcm: bytes) -> tuple[str, list[int]]:
         return self._library.keep_sound(render, pcm), find_peaks(pcm)
 
-    async def _forget_stream(self, key: str) -> None:
+    def _forget_soon(self, key: str) -> None:
+        """With those of other lines that end in the same moment."""
+        self._spent.append(key)
+        if self._forgetting is None or self._forgetting.done():
+            self._forgetting = asyncio.create_task(self._forget_spent())
+
+    async def _forget_spent(self) -> None:
+        await asyncio.sleep(FORGET_S)
+        spent, self._spent = self._spent, []
         try:
-            await self._streams.forget_sentence(key)
+            await self._streams.forget_sentences(spent)
         except StreamsError as error:
-            log.debug("a stream is left to expire: %s", error)
+            log.debug("streams are left to expire: %s", error)
 
 
 class _Row:

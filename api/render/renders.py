@@ -43,6 +43,9 @@ REST_S = 1.0
 ASIDE_S, ASIDE_MOST_S = 1.0, 5.0
 """So long behind a sentence of a talk, one worker is left for the next one; with one worker, a line may be made all
 the same when none was for this long."""
+PAUSE_S = 15.0
+"""Where there are more workers, one is left for as long as a talk may pause: the answer is heard, and the person says
+something."""
 UNCLAIMED_S, NOTE_S = 0.5, 0.25
 """A line that waits longer than this waits for somebody."""
 
@@ -170,6 +173,7 @@ class Renders:
         work = await self.library.load(row["owner"], row["id"])
         if work is None:
             return
+        await self.library.borrow(work.owner, work.id, work.made.values())
         sounds = await self.library.sounds(row["id"])
         self.held[row["id"]] = Making(work, epoch, sounds)
 
@@ -271,13 +275,16 @@ class Renders:
 
     def _find_room(self) -> int:
         """As many lines as may be on their way. While somebody talks, one worker's less than there are."""
-        if not self._somebody_talks():
+        others = self._workers - 1
+        if others > 0 and self._somebody_talks(PAUSE_S):
+            return others
+        if not self._somebody_talks(ASIDE_S):
             return self._room
-        return max(self._workers - 1, int(time.monotonic() - self._started_at > ASIDE_MOST_S))
+        return int(time.monotonic() - self._started_at > ASIDE_MOST_S)
 
-    def _somebody_talks(self) -> bool:
+    def _somebody_talks(self, within_s: float = ASIDE_S) -> bool:
         """Whether a sentence is on its way, or has been a moment ago: the next one may come at any time."""
-        return self._dispatcher.talking > 0 or time.monotonic() - self._dispatcher.talked_at < ASIDE_S
+        return self._dispatcher.talking > 0 or time.monotonic() - self._dispatcher.talked_at < within_s
 
     def _count_on_way(self) -> int:
         return sum(len(making.on_way) for making in self.held.values())

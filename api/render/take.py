@@ -14,7 +14,7 @@ from api.turn.relay import SentenceFeed
 from api.turn.reorder import ReorderBuffer
 from api.turn.timing import Timing
 from contract import keys
-from contract.chunk import MAX_PARTS, Chunk
+from contract.chunk import MAX_PCM_BYTES, Chunk
 from contract.job import SpeechJob
 
 
@@ -37,16 +37,17 @@ class Take:
 
     async def make(self, dispatcher: Dispatcher, prepare: Prepare) -> bytes:
         """s16le mono 24 kHz, all of it. Raises: SpeechError."""
-        job, opening = self._job, dispatcher.open(self.key)
+        job = self._job
         self._inbox.subscribe(self.feed.subscription)
         try:
             next_part = partial(self._held.next_part, job.sentence)
-            await dispatcher.speak(job, self.feed, opening, next_part, prepare)
+            await dispatcher.speak(job, self.feed, None, next_part, prepare)
         finally:
             self._inbox.unsubscribe(self.feed.subscription)
-        self.is_cut = self._held.next_part(job.sentence) >= MAX_PARTS
         before = Chunk(job.turn, job.sentence - 1, 1, 1, b"", last=True)
-        return b"".join(chunk.pcm for chunk in self._held.push(before))
+        pcm = b"".join(chunk.pcm for chunk in self._held.push(before))
+        self.is_cut = len(pcm) >= MAX_PCM_BYTES
+        return pcm
 
     def _hold(self, chunk: Chunk) -> None:
         self._held.push(chunk)

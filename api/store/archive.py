@@ -65,6 +65,7 @@ class Archive:
 
     async def stop(self) -> None:
         """Write what there is, and close."""
+        self.usage.write()
         await self.outbox.stop()
         await self.store.close()
 
@@ -126,6 +127,7 @@ class Archive:
 
     async def used(self, owner: str, days: int) -> list[dict[str, Any]]:
         """What an owner has used on each of the last days, the newest first; also of what is deleted since."""
+        self.usage.write()
         await self.outbox.settle(SETTLE_S)
         async with self._asked(owner) as rows:
             return await by_day(rows, days)

@@ -7,6 +7,7 @@ asks. It outlives the conversations that it comes from.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections import OrderedDict
@@ -19,6 +20,8 @@ from api.store.store import Owned, Store
 MAX_COUNTED = 10_000
 """Owners and days that are counted at once; one that had to give way goes on in a row of its own."""
 MAX_DAYS = 90
+GATHER_S = 1.0
+"""What is counted within this time is written together."""
 DAY_S = 24 * 3600
 
 
@@ -74,6 +77,9 @@ class Usage:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._counts: OrderedDict[tuple[str, str, Kind | None], _Count] = OrderedDict()
+        self._waiting: dict[str, Write] = {}
+        """What is to be written, by its row: many lines of a render are one write."""
+        self._writing: asyncio.TimerHandle | None = None
 
     def add(self, owner: str, spent: Spent) -> None:
         """Count what a turn took; nothing here waits."""
@@ -99,7 +105,18 @@ class Usage:
         async def run(store: Store) -> None:
             await Owned(store, owner).put(table, row, figures)
 
-        self._outbox.put(Write((table, count.row), "", run))
+        self._waiting[count.row] = Write((table, count.row), "", run)
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().call_later(GATHER_S, self.write)
+
+    def write(self) -> None:
+        """Put what waits into the outbox."""
+        if self._writing:
+            self._writing.cancel()
+        self._writing = None
+        for write in self._waiting.values():
+            self._outbox.put(write)
+        self._waiting.clear()
 
 
 async def by_day(rows: Owned, days: int) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from api.streams.client import Client, pairs, text
+from api.streams.client import Client, pairs, raise_unless_there, text
 from contract import keys
 
 Record = tuple[str, dict[str, str]]
@@ -23,17 +23,21 @@ class Queue(Client):
             await self.redis.srem(keys.WORKERS, *dead)
         return [json.loads(value) for value in values if value]
 
-    async def enqueue(self, queue: str, message: str, record: Record | None = None) -> None:
+    async def enqueue(self, queue: str, message: str, record: Record | None = None, opens: str = "") -> None:
         """Put a message where Celery's workers look for it.
 
         `record`: a turn's key and fields, kept first, on the same way: who finds sound of the job finds them too.
+        `opens`: a sentence's stream, made first.
         """
-        pipe = self.redis.pipeline(transaction=False)
+        pipe = self.redis.pipeline(transaction=bool(opens))
+        if opens:
+            pipe.xadd(opens, {"o": b""}, id="1-0")
+            pipe.expire(opens, keys.SENTENCE_LIFETIME_S)
         if record and record[1]:
             pipe.hset(record[0], mapping=record[1])  # type: ignore[arg-type]
             pipe.expire(record[0], keys.TURN_LIFETIME_S)
         pipe.lpush(queue, message)
-        await pipe.execute()
+        raise_unless_there(await pipe.execute(raise_on_error=False))
 
     async def queue_length(self, queue: str) -> int:
         """How many messages no worker has taken yet."""

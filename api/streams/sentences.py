@@ -30,9 +30,9 @@ class SentenceStreams(Client):
             pipe.expire(key, keys.SENTENCE_LIFETIME_S)
         await pipe.execute()
 
-    async def forget_sentence(self, key: str) -> None:
-        """Its sound is kept elsewhere."""
-        await self.redis.delete(key)
+    async def forget_sentences(self, spent: Collection[str]) -> None:
+        """Their sound is kept elsewhere."""
+        await self.redis.unlink(*spent)
 
     async def fence(self, key: str, attempt: int) -> None:
         """Refuse every older attempt from now on; makes the stream again if it was lost."""

@@ -99,7 +99,7 @@ class Dispatcher:
         self.talking = 0
         """Sentences somebody waits for that are on their way."""
         self.talked_at = 0.0
-        """When the last of them ended, on the monotonic clock."""
+        """When the last of them ended, or one was expected, on the monotonic clock."""
         self._workers = 0
         self._workers_asked_at = self._nobody_at = -NO_WORKER_S
 
@@ -107,6 +107,10 @@ class Dispatcher:
     def inbox_key(self) -> str:
         """Where workers ring for this process."""
         return self._inbox.key
+
+    def expect(self) -> None:
+        """Somebody has said something: a sentence of the answer will come."""
+        self.talked_at = time.monotonic()
 
     def open(self, key: str) -> asyncio.Task[None]:
         """Begin to make a sentence's stream, ahead of the sentence: then nobody waits for it."""
@@ -118,11 +122,12 @@ class Dispatcher:
         self,
         job: SpeechJob,
         feed: SentenceFeed,
-        opening: asyncio.Task[None],
+        opening: asyncio.Task[None] | None,
         next_part: Callable[[], int],
         prepare: Prepare = nothing_to_prepare,
     ) -> None:
-        """Have one sentence spoken; returns when its last chunk is in the stream that `opening` makes.
+        """Have one sentence spoken; returns when its last chunk is in the stream that `opening` makes, or, without
+        one, that is made with its job.
 
         `next_part` says which part is still missing, so that another attempt goes on there. `prepare` is awaited before
         each attempt, and may raise SpeechError.
@@ -140,7 +145,7 @@ class Dispatcher:
         self,
         job: SpeechJob,
         feed: SentenceFeed,
-        opening: asyncio.Task[None],
+        opening: asyncio.Task[None] | None,
         next_part: Callable[[], int],
         prepare: Prepare,
     ) -> None:
@@ -174,7 +179,7 @@ class Dispatcher:
         self,
         job: SpeechJob,
         feed: SentenceFeed,
-        opening: asyncio.Task[None],
+        opening: asyncio.Task[None] | None,
         next_part: Callable[[], int],
         prepare: Prepare = nothing_to_prepare,
     ) -> None:
@@ -200,14 +205,16 @@ class Dispatcher:
         self,
         job: SpeechJob,
         feed: SentenceFeed,
-        opening: asyncio.Task[None],
+        opening: asyncio.Task[None] | None,
         next_part: Callable[[], int],
         prepare: Prepare,
     ) -> None:
         """One job, from its dispatch to the end of its sentence."""
-        attempt = feed.attempt + 1
+        attempt, opens = feed.attempt + 1, ""
         if attempt > 1:
             await self._fence(feed, attempt)
+        elif opening is None:
+            opens = feed.subscription.key
         elif opening.done() and opening.exception():
             await self._streams.open_sentence(feed.subscription.key)
         else:
@@ -216,7 +223,7 @@ class Dispatcher:
         if not feed.is_complete:
             record = await prepare()
             next_job = await self._next_job(replace(job, attempt=attempt), feed, next_part())
-            message = await self.enqueue(next_job, record)
+            message = await self.enqueue(next_job, record, opens)
             try:
                 await self._watch(feed, job, message)
             except SpeechError:
@@ -227,9 +234,10 @@ class Dispatcher:
     async def _next_job(self, job: SpeechJob, feed: SentenceFeed, from_part: int) -> SpeechJob:
         """The job of this attempt: it goes on where the last one ended, if its samples fit there.
 
-        If they do not, the sentence starts again: unnoticed where nobody was given any of it, else behind a seam.
+        If they do not, the sentence starts again: unnoticed where nobody was given any of it, else behind a seam. So
+        does every line: its parts lie on no grid, and nobody is given any of them before the end.
         """
-        if feed.is_repeatable:
+        if feed.is_repeatable and not (job.is_line and job.attempt > 1):
             return replace(job, from_part=from_part)
         if feed.forget():
             await self._streams.restart_sentence(feed.subscription.key, job.attempt)
@@ -247,14 +255,15 @@ class Dispatcher:
             await asyncio.sleep(0.05)
         return True
 
-    async def enqueue(self, job: SpeechJob, record: Record | None = None) -> str:
-        """Put one job into the queue, behind that record; returns the message that stands there.
+    async def enqueue(self, job: SpeechJob, record: Record | None = None, opens: str = "") -> str:
+        """Put one job into the queue, behind that record and the stream that it `opens`; returns the message that
+        stands there.
 
         Raises: StreamsError.
         """
         ATTEMPTS.labels(attempt=job.attempt).inc()
         message = self.envelopes.write(job)
-        await self._streams.enqueue(job.queue, message, record)
+        await self._streams.enqueue(job.queue, message, record, opens)
         return message
 
     async def _watch(self, feed: SentenceFeed, job: SpeechJob, message: str) -> None:

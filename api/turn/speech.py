@@ -99,7 +99,8 @@ class Speech:
         return [self._relay.key(number) for number in {*self._openings, *inherited}]
 
     def prepare(self) -> None:
-        """There will be a first sentence: have its stream made while the model thinks."""
+        """There will be a first sentence: have its stream made, and a worker free, while the model thinks."""
+        self._parts.dispatcher.expect()
         self._open(0)
 
     def add(self, texts: list[str], character: Character, stretch: int) -> None:

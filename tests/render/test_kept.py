@@ -13,6 +13,7 @@ import pytest
 from api.errors import StoreUnreachable
 from api.render.files.kept import Kept
 from api.render.files.products import Products
+from api.render.lending import Lending
 from api.render.library import CastLine, Library, Play, Work
 from api.store.bucket import BucketShelf
 from api.store.shelf import FolderShelf
@@ -109,3 +110,32 @@ async def test_without_such_a_place_a_file_is_served_from_where_it_was_made(tmp_
     await kept.forget("ann", RENDER)
     assert not (tmp_path / "shelf").exists()
     assert await kept.file(replace(work), "wav")
+
+
+async def test_a_line_that_one_machine_has_made_another_fetches(
+    storage: FakeStorageServer, shelf: BucketShelf, tmp_path: Path
+) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite")
+    one, other = (Library(store, tmp_path / name, Lending(shelf)) for name in ("one", "other"))
+    work = render(one)
+    row = work.made[0]
+    one.lend("ann", RENDER, row["sound"])
+    async with asyncio.timeout(5):
+        while not storage.files:  # noqa: ASYNC110  a server tells nobody
+            await asyncio.sleep(0.01)
+    path = f"ann/lines/{RENDER}/{row['sound']}.pcm"
+    assert list(storage.files) == [path]
+    assert await other.sound(RENDER, row["sound"]) is None
+    whole, media_type = storage.files[path]
+    storage.files[path] = (whole[:-2], media_type)
+    await other.borrow("ann", RENDER, [row])
+    assert await other.sound(RENDER, row["sound"]) is None, "a copy that is not what its name says"
+    storage.files[path] = (whole, media_type)
+    await Products(other).plan(work)
+    assert await other.sound(RENDER, row["sound"]) == whole
+    assert [found.name for found in other.folder(RENDER).iterdir()] == [f"{row['sound']}.pcm"], "and nothing beside it"
+    await one.delete("ann", RENDER)
+    assert storage.files == {}
+    await other.borrow("ann", RENDER, [{"sound": "0" * 64}])
+    assert await other.sounds(RENDER) == {row["sound"]}, "what nobody has is not there"
+    await store.close()

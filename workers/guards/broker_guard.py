@@ -24,12 +24,14 @@ REPEAT_AFTER_S = 30.0
 def install() -> None:
     """Once per process, before it connects."""
     transport.Channel._connparams = _connparams_while_connected  # type: ignore[method-assign]
+    transport.Channel._create_client = _create_client_once  # type: ignore[method-assign]
     Connection._ensure_connection = _ensure_connection_soon  # type: ignore[method-assign, assignment]
     signals.after_setup_logger.connect(_bound_log)
     signals.celeryd_after_setup.connect(_expect_warning)
 
 
 _connparams: Any = transport.Channel._connparams
+_create_client: Any = transport.Channel._create_client
 _ensure_connection: Any = Connection._ensure_connection
 
 
@@ -39,6 +41,17 @@ def _connparams_while_connected(channel: Any, asynchronous: bool = False) -> Any
     if channel.connection.client is None:
         raise ConnectionError("The connection of this channel is gone.")
     return _connparams(channel, asynchronous)
+
+
+def _create_client_once(channel: Any, asynchronous: bool = False) -> Any:
+    """kombu 5.7 makes another client for each acknowledgement and each event, a twentieth of a worker's time between
+    short jobs. A client is nothing but its pool; a pool that was made anew gets another one."""
+    if asynchronous:
+        return _create_client(channel, asynchronous)
+    known = getattr(channel, "_client_of_pool", None)
+    if known is None or known.connection_pool is not channel.pool:
+        known = channel._client_of_pool = _create_client(channel)
+    return known
 
 
 def _ensure_connection_soon(connection: Any, *args: Any, **options: Any) -> Any:

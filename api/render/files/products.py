@@ -94,6 +94,7 @@ class Products:
         """What comes when, and how loud. Raises: AudioGone; RenderUnknown if it was cancelled."""
         key = f"{work.id}:{await asyncio.to_thread(_key, work)}"
         if key not in self._plans:
+            await self._library.borrow(work.owner, work.id, work.made.values())
             takes = [self.take(work, number, line) for number, line in enumerate(work.lines)]
             style, pause_ms = style_of(work.row), work.play.pause_after_ms
             self._plans[key] = await self._once(work.id, key, lambda end: prepare(takes, style, pause_ms, end))
@@ -114,6 +115,8 @@ class Products:
         """PCM of lines as they come."""
         live = Live(dict.fromkeys(line.speaker for line in first.lines), style_of(first.row))
         async for work, number, line in lines:
+            row = work.made.get(number)
+            await self._library.borrow(work.owner, work.id, [row] if row else [])
             take = self.take(work, number, line)
             for pcm in await asyncio.to_thread(lambda take=take: list(live.add(take))):  # type: ignore[misc]
                 yield pcm
