@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.audio import SAMPLE_RATE_HZ
-from contract.chunk import FIRST_PART_BYTES, MAX_PARTS, PART_BYTES, part_size, part_start
-from workers.pcm import FADE_SAMPLES, SEAM_PAUSE_MS, Resampler, grid, seamed
+from contract.chunk import FIRST_PART_BYTES, MAX_PARTS, MAX_PCM_BYTES, PART_BYTES, part_size, part_start
+from workers.pcm import FADE_SAMPLES, SEAM_PAUSE_MS, Resampler, gathered, grid, seamed
 
 cuts = st.lists(st.integers(0, 20_000), max_size=12)
 SPEECH = (
@@ -134,3 +134,19 @@ def test_a_grid_may_begin_at_any_part_and_still_ends_at_the_last() -> None:
     ]
     *_, (part, _, last) = grid([bytes(PART_BYTES)] * 9, MAX_PARTS - 3)
     assert (part, last) == (MAX_PARTS - 1, True)
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(1, 50), max_size=20))
+def test_a_line_is_all_there_however_it_comes(audio: bytes, sizes: list[int]) -> None:
+    parts = list(gathered(cut(audio, sizes)))
+    assert b"".join(pcm for _, pcm, _ in parts) == audio[: len(audio) - len(audio) % 2]
+    assert [part for part, _, _ in parts] == list(range(len(parts)))
+    assert [last for _, _, last in parts] == [False] * (len(parts) - 1) + [True]
+
+
+def test_a_line_is_few_parts_and_a_slow_one_is_seen_to_go_on() -> None:
+    second, times = bytes(48_000), iter(range(100))
+    assert [len(pcm) for _, pcm, _ in gathered([second] * 25, lambda: 0.0)] == [480_000, 480_000, 240_000]
+    assert len(list(gathered([bytes(3)] * 6, lambda: 0.6 * next(times)))) == 4
+    *_, (_, _, last) = gathered([second] * 200, lambda: 0.0)
+    assert (last, sum(len(pcm) for _, pcm, _ in gathered([second] * 200))) == (True, MAX_PCM_BYTES)
