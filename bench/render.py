@@ -234,12 +234,14 @@ def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]
     busy = asyncio.run(first_audio(stack, wanted.rounds))
     state = stack.get(f"/api/renders/{backlog}?lines=false")[1]
     at_first = asyncio.run(first_audio(stack, max(10, wanted.rounds // 3), pause_s=2))
+    at_last = asyncio.run(first_audio(stack, 5, pause_s=17))
     stack.request("DELETE", f"/api/renders/{backlog}")
     for name, took in (
         ("idle, one worker", idle),
         ("idle, two workers", idle_two),
         ("full batch backlog", busy),
         ("the same, after 2 s of silence", at_first),
+        ("the same, after 17 s of silence, when no worker is left free any more", at_last),
     ):
         tell(f"talk's first audio, {name}", f"median {statistics.median(took):.1f} ms, most {max(took):.1f} ms")
     tell(
@@ -247,7 +249,8 @@ def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]
         f"{statistics.median(busy) / statistics.median(idle_two):.2f} x, with {state['done']} lines done meanwhile",
     )
     for hours, kinds in ((wanted.hours, 0), (wanted.long_hours, 40)):
-        measure_memory(stack, hours, kinds)
+        if hours:
+            measure_memory(stack, hours, kinds)
 
 
 def measure_memory(stack: Stack, hours: float, kinds: int) -> None:

@@ -27,10 +27,6 @@ from contract.job import SpeechJob
 
 log = logging.getLogger(__name__)
 
-FIRST_PIECE_S = 1.0
-"""What a piece is taken to need before any was made."""
-STEADY = 0.2
-"""How much the newest piece says of the next ones."""
 FORGET_S = 0.1
 REST_S = 1.0
 """A line for which there was no worker, or no room in Redis or the Store, is tried again after this."""
@@ -44,8 +40,6 @@ class LineMaker:
     ) -> None:
         self.claimed_at = time.monotonic()
         """When a worker took a line last."""
-        self.piece_s = FIRST_PIECE_S
-        """How long a worker has a piece in hand, of late."""
         self._library = library
         self._streams = streams
         self._inbox = inbox
@@ -89,7 +83,6 @@ class LineMaker:
             pcm = await take.make(self._dispatcher, partial(self._provide, making.work.owner, job.voice))
             if take.is_cut:
                 raise LineTooLong
-            self.piece_s += STEADY * (time.monotonic() - row.claimed_at - self.piece_s)
             name, peaks = await asyncio.to_thread(self._keep, making.id, pcm)
             row.add(name, len(pcm), take, peaks)
         finally:
@@ -97,7 +90,7 @@ class LineMaker:
             self._forget_soon(take.key)
 
     def _on_claim(self, making: Making, number: int, row: _Row) -> None:
-        self.claimed_at = row.claimed_at = time.monotonic()
+        self.claimed_at = time.monotonic()
         row.is_claimed = True
         making.claim(number)
 
@@ -156,8 +149,6 @@ class _Row:
     def __init__(self, making: Making, number: int, content: str) -> None:
         self.is_claimed = False
         """A worker has had the piece in hand."""
-        self.claimed_at = 0.0
-        """When it got it, on the monotonic clock."""
         self._making = making
         self._ended: Row = {"number": number, "content": content}
         self._sounds: list[str] = []

@@ -35,9 +35,8 @@ BEGUN_S = 3600
 """An order that is not complete after this never will be."""
 MAX_HELD = 64
 """Renders that one process makes at the same time."""
-AHEAD, AHEAD_MOST, AHEAD_S = 2, 8, 0.25
-"""Lines per worker that are in the queue or being made, so that no worker waits for us, and Redis holds few: more of
-them where they take so little that fewer would not last for `AHEAD_S`."""
+AHEAD = 2
+"""Lines per worker that are in the queue or being made, so that no worker waits for us, and Redis holds few."""
 AT_LEAST, AT_MOST = 3, 64
 REST_S = 1.0
 """A line for which there was no worker, or no room in Redis, is tried again after this."""
@@ -131,8 +130,7 @@ class Renders:
 
     async def _look(self) -> None:
         self._workers = len(await self._streams.workers())
-        each = max(AHEAD, min(AHEAD_MOST, round(AHEAD_S / self._maker.piece_s)))
-        self._room = max(AT_LEAST, min(AT_MOST, each * self._workers + 1))
+        self._room = max(AT_LEAST, min(AT_MOST, AHEAD * self._workers + 1))
         await self._renew()
         rows = {row["id"]: row for row in await self.library.unfinished()}
         await self._check_held(rows)
