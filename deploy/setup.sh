@@ -100,7 +100,7 @@ need_postgres() {
 }
 
 # Packages that moshi wants in older versions than the rest has.
-NOT_KYUTAI='torch|numpy|safetensors|huggingface_hub|hf-xet|transformers|tokenizers|setuptools|sympy|aiohttp'
+NOT_KYUTAI='torch|numpy|safetensors|huggingface_hub|hf-xet|transformers|tokenizers|setuptools|sympy|aiohttp|multidict'
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
 case "$1" in

@@ -131,7 +131,8 @@ class CoquiEngine:
         model = self._synthesizer.tts_model
         if not model.tokenizer.text_to_ids(clause):
             # It may know a letter without its accents.
-            clause = unicodedata.normalize("NFKD", clause)
+            apart = unicodedata.normalize("NFKD", clause)
+            clause = "".join(letter for letter in apart if not unicodedata.combining(letter))
             if not model.tokenizer.text_to_ids(clause):
                 return b""
         with self._lock, torch.inference_mode():
