@@ -249,16 +249,32 @@ def check_running(run: Run | None) -> Finding:
 
 
 def check_gpu() -> Finding:
-    """What nvidia-smi says."""
+    """What nvidia-smi says, and what that is enough for."""
     if program := shutil.which("nvidia-smi"):
-        argv = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+        argv = [program, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
         try:
             asked = subprocess.run(argv, capture_output=True, text=True, timeout=15, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return Finding("gpu", "optional", "nvidia-smi does not answer")
         if asked.returncode == 0 and asked.stdout.strip():
-            return Finding("gpu", "ok", "; ".join(asked.stdout.strip().splitlines()))
+            return Finding("gpu", "ok", "; ".join(_cards(asked.stdout.strip().splitlines())))
     return Finding("gpu", "optional", "none; voices that need one are not offered")
+
+
+def _cards(lines: list[str]) -> list[str]:
+    """Each card with what it could hold: `name, MiB, MiB free` as nvidia-smi writes it."""
+    cards = [[field.strip() for field in line.rsplit(",", 2)] for line in lines]
+    told = [
+        f"{card[0]}, {card[1]} MiB, {card[2]} free" if len(card) == 3 else line
+        for card, line in zip(cards, lines, strict=True)
+    ]
+    argv = commands.here(("workers.tts.higgs.card", *(card[-1] for card in cards)))
+    try:
+        asked = subprocess.run(argv, capture_output=True, text=True, cwd=PROJECT_DIR, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return told
+    fits = asked.stdout.splitlines() if asked.returncode == 0 else []
+    return [f"{card}: {fit}" for card, fit in zip(told, fits, strict=True)] if len(fits) == len(told) else told
 
 
 def check_program(what: str, names: tuple[str, ...], mend: str, use: str) -> Finding:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+from cli.doctor import check_gpu
 from tests.cli.runs import Cueline, Start
 from tests.harness import TOY_WHISPER
 
@@ -139,3 +142,28 @@ def test_bench_refuses_what_it_does_not_have(cueline: Cueline) -> None:
 
 def test_the_version_is_told(cueline: Cueline) -> None:
     assert cueline("--version").stdout.startswith("cueline ")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("NVIDIA H200, 143771, 142000", ["NVIDIA H200", "Higgs could speak 64 sentences at once"]),
+        ("RTX 4090, 24564, 24000", ["Higgs could speak", "with CUELINE_HIGGS_INT8=1"]),
+        ("RTX 3060, 12288, 11900", ["at once with CUELINE_HIGGS_INT8=1, and not without"]),
+        (
+            "RTX 2060, 6144, 5900\nTesla, T4, 15360, 15100",
+            ["RTX 2060", "too small", "Tesla, T4", "Higgs could"],
+        ),
+        ("A card, [N/A], [N/A]", ["A card, [N/A] MiB"]),
+    ],
+)
+def test_what_a_card_can_hold_is_told(
+    said: str, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = check_gpu()
+    assert found.state == "ok"
+    assert [words for words in told if words not in found.detail] == []
