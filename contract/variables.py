@@ -40,6 +40,8 @@ VARIABLES = {
     "CUELINE_HIGGS_POSITIONS": "how long prompt and sentence may be together, in tokens and frames",
     "CUELINE_HIGGS_INT8": "1: weights in 8 bits, for cards with less room",
     "CUELINE_HIGGS_EXACT": "0: a little earlier with few sentences, but a sentence may depend on those beside it",
+    "CUELINE_HIGGS_BOSON_MODEL": "the first form of that checkpoint, for higgs_boson: a folder, or its name on the hub",
+    "CUELINE_HIGGS_BOSON_CODEC": "its codec, likewise",
     "CUELINE_LEXICON": "JSON file of words that are said otherwise than they are written",
     "CUELINE_CACHE_MB": "megabytes of sentences that are kept to be said again; 0: none",
     "CUELINE_STT_ENGINE": "name of a recognizer, or module:Class; unset: this server does not listen",

@@ -36,6 +36,8 @@ class WorkerSettings(BaseSettings):
     higgs_positions: int = Field(2048, ge=512, le=8192)
     higgs_int8: bool = False
     higgs_exact: bool = True
+    higgs_boson_model: str = "bosonai/higgs-audio-v2-generation-3B-base"
+    higgs_boson_codec: str = "bosonai/higgs-audio-v2-tokenizer"
     cache_mb: int = Field(512, ge=0)
     kyutai_model: str = ""
     coqui_model: str = ""

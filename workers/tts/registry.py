@@ -16,6 +16,7 @@ TABLE = {
     "kyutai": "workers.tts.kyutai:KyutaiEngine",
     "espeak": "workers.tts.espeak:EspeakEngine",
     "higgs": "workers.tts.higgs.engine:HiggsEngine",
+    "higgs_boson": "workers.tts.higgs_boson.engine:HiggsBosonEngine",
     "azure": "workers.tts.azure:AzureEngine",
     "minimax": "workers.tts.minimax:MiniMaxEngine",
     "openai_speech": "workers.tts.openai_speech:OpenAISpeechEngine",
