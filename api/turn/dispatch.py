@@ -31,8 +31,8 @@ Prepare = Callable[[], Awaitable[Record | None]]
 """Has what a job needs where workers find it; returns what is to be kept of its turn before any of it can be heard."""
 MAX_ATTEMPTS = 3
 SILENCE_S = 0.3
-"""A worker that speaks or lives is heard every 0.05 s; this long without a sign and it is dead or frozen. Later ones
-are waited for longer. Counted on the inbox's clock, which stands still while nobody could be heard."""
+"""A worker that speaks or lives is heard every 0.05 s; this long without a sign and it is dead or frozen. A later
+attempt is given more. Counted on the inbox's clock, which stands still while nobody could be heard."""
 STALL_S = 20.0
 """A worker that lives but has made nothing for this long hangs."""
 UNCLAIMED_S = 0.5
