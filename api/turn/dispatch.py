@@ -27,6 +27,8 @@ from contract.job import SPEAK_TASK, SpeechJob
 
 log = logging.getLogger(__name__)
 
+Opening = asyncio.Task[None] | None
+NextPart = Callable[[], int]
 Prepare = Callable[[], Awaitable[Record | None]]
 """Has what a job needs where workers find it; returns what is to be kept of its turn before any of it can be heard."""
 MAX_ATTEMPTS = 3
@@ -85,7 +87,7 @@ class Envelopes:
         return message
 
 
-async def nothing_to_prepare() -> None:
+async def ready() -> None:
     """Most jobs carry all that they need."""
 
 
@@ -119,12 +121,7 @@ class Dispatcher:
         return opening
 
     async def speak(
-        self,
-        job: SpeechJob,
-        feed: SentenceFeed,
-        opening: asyncio.Task[None] | None,
-        next_part: Callable[[], int],
-        prepare: Prepare = nothing_to_prepare,
+        self, job: SpeechJob, feed: SentenceFeed, opening: Opening, next_part: NextPart, prepare: Prepare = ready
     ) -> None:
         """Have one sentence spoken; returns when its last chunk is in the stream that `opening` makes, or, without
         one, that is made with its job.
@@ -142,12 +139,7 @@ class Dispatcher:
                 self.talked_at = time.monotonic()
 
     async def _speak(
-        self,
-        job: SpeechJob,
-        feed: SentenceFeed,
-        opening: asyncio.Task[None] | None,
-        next_part: Callable[[], int],
-        prepare: Prepare,
+        self, job: SpeechJob, feed: SentenceFeed, opening: Opening, next_part: NextPart, prepare: Prepare
     ) -> None:
         attempts_left, outages_left = MAX_ATTEMPTS, MAX_OUTAGES
         while True:
@@ -176,12 +168,7 @@ class Dispatcher:
         raise error
 
     async def go_on(
-        self,
-        job: SpeechJob,
-        feed: SentenceFeed,
-        opening: asyncio.Task[None] | None,
-        next_part: Callable[[], int],
-        prepare: Prepare = nothing_to_prepare,
+        self, job: SpeechJob, feed: SentenceFeed, opening: Opening, next_part: NextPart, prepare: Prepare = ready
     ) -> None:
         """The same for a sentence that another process, which is gone, may have had spoken or begun to."""
         try:
@@ -202,12 +189,7 @@ class Dispatcher:
         return feed.is_complete or (feed.attempt > 0 and feed.claimed_attempt == feed.attempt)
 
     async def _attempt(
-        self,
-        job: SpeechJob,
-        feed: SentenceFeed,
-        opening: asyncio.Task[None] | None,
-        next_part: Callable[[], int],
-        prepare: Prepare,
+        self, job: SpeechJob, feed: SentenceFeed, opening: Opening, next_part: NextPart, prepare: Prepare
     ) -> None:
         """One job, from its dispatch to the end of its sentence."""
         attempt, opens = feed.attempt + 1, ""

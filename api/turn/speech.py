@@ -245,9 +245,8 @@ class Speech:
         try:
             if text := spoken(sentence.text, sentence.fence):
                 speak = self._parts.dispatcher.go_on if sentence.is_inherited else self._parts.dispatcher.speak
-                job = self._job(sentence, text)
-                prepare = partial(self._prepare, sentence, job.voice)
-                await speak(job, feed, self._open(number), lambda: self._relay.next_part(number), prepare)
+                job, next_part = self._job(sentence, text), partial(self._relay.next_part, number)
+                await speak(job, feed, self._open(number), next_part, partial(self._prepare, sentence, job.voice))
             else:
                 await self._end_unspoken(sentence)
         except SpeechError as error:
