@@ -6,6 +6,7 @@ ends it has therefore made one row too many, which nobody looks at.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections import defaultdict, deque
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 PREFILL_TOKENS = 2048
 """Prompts read at once: so long do the others wait, some 20 ms on a large GPU."""
 IDLE_S = 0.5
+STOP_S = 10.0
+"""So long a step may take at the end; one that takes longer hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,16 @@ class Batch:
         """Run in a thread of its own until `stop`."""
         self._thread = threading.Thread(target=self._loop, name="higgs-batch", daemon=True)
         self._thread.start()
+        # A thread inside torch when the interpreter goes would abort the process.
+        atexit.register(self.stop)
 
     def stop(self) -> None:
         """End the thread; whoever still waits is told."""
         self._is_stopping = True
         self._wake.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_S)
+        atexit.unregister(self.stop)
 
     def submit(self, take: Take) -> Take:
         """Let a take join as soon as there is a place.
