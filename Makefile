@@ -11,7 +11,7 @@ EXTRAS := $(VOICES) $(if $(call said,CUELINE_STT_ENGINE),whisper) $(filter local
 
 # Two files of tests at once; but those that fill the machine, or listen to the page as time goes by, have it alone.
 JOBS ?= 2
-ALONE := tests/api/test_under_strain.py $(patsubst %,tests/e2e/test_%.py,hearing microphone spoken barge_in)
+ALONE := tests/api/test_under_strain.py $(patsubst %,tests/e2e/test_%.py,hearing microphone reply spoken barge_in)
 
 run: .venv/.base $(EXTRAS:%=.venv/.%)  ## set up and start everything; Ctrl-C stops all
 	@exec $(BIN)/cueline up
