@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 
 from tests.fakes import FakeModelServer
 from tests.harness import Stack
+from workers.streams import connect
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory, model: FakeModelServer) -> I
         yield running.start(workers=3)
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis with nothing else beside it, as a worker sees it."""
+    stack = Stack(tmp_path_factory.mktemp("redis"))
+    stack.start_redis()
+    client = connect(stack.redis_url)
+    yield client
+    client.close()
+    stack.stop()
 
 
 def model_env(model: FakeModelServer) -> dict[str, str]:

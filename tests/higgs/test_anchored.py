@@ -14,13 +14,11 @@ from contract import keys
 from contract.errors import VoiceUnknown
 from contract.job import SpeechJob
 from contract.voice import Voice
-from tests.harness import Stack
 from tests.workers.test_synthesis import Shelf
 from workers.recall import anchors
 from workers.recall.anchorage import Anchorage
 from workers.recall.said import Memory, read_spoken
 from workers.settings import settings
-from workers.streams import connect
 from workers.synthesis import speak
 from workers.tts.engine import Spoken
 
@@ -30,16 +28,6 @@ if not find_spec("torch"):
 from tests.higgs.tiny_checkpoint import write_tiny_checkpoint
 from workers.tts.higgs.engine import HiggsEngine
 from workers.tts.higgs.prompt import Prompt
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    stack = Stack(tmp_path_factory.mktemp("redis"))
-    stack.start_redis()
-    client = connect(stack.redis_url)
-    yield client
-    client.close()
-    stack.stop()
 
 
 @pytest.fixture(scope="module")

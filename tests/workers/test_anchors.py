@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,22 +13,11 @@ from redis import Redis
 from contract import keys
 from contract.errors import EngineFailed, VoiceUnknown
 from contract.voice import Voice
-from tests.harness import Stack
 from workers.recall import anchors as module
 from workers.recall.anchorage import Anchorage, Samples
 from workers.recall.anchors import LINES, MAX_FRAMES, MIN_FRAMES, TRIES, Anchors, who
 from workers.streams import connect
 from workers.tts.engine import Codes, Spoken
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    stack = Stack(tmp_path_factory.mktemp("redis"))
-    stack.start_redis()
-    client = connect(stack.redis_url)
-    yield client
-    client.close()
-    stack.stop()
 
 
 class Studio:

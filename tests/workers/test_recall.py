@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,16 +26,6 @@ from workers.streams import connect
 from workers.synthesis import speak
 from workers.tts.engine import Spoken
 from workers.tts.relief.chain import Chain
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    stack = Stack(tmp_path_factory.mktemp("redis"))
-    stack.start_redis()
-    client = connect(stack.redis_url)
-    yield client
-    client.close()
-    stack.stop()
 
 
 class Talk:
