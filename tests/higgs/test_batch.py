@@ -263,6 +263,28 @@ def test_a_fault_ends_who_is_in_the_batch_and_nobody_after(
     batch.stop()
 
 
+def test_a_batch_that_cannot_go_on_tells_everybody_at_once(
+    make_batch: MakeBatch, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, parts = make_batch(slots=1), three(prompts)
+    broken = threading.Event()
+    batch.on_broken = broken.set
+
+    def is_full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("there is no more")
+
+    monkeypatch.setattr(batch._stepper, "start", is_full)
+    monkeypatch.setattr(batch, "_build", is_full)
+    takes = [batch.submit(take(parts[0])) for _ in range(2)]
+    batch.start()
+    for one in takes:
+        with pytest.raises(EngineFailed):
+            list(one.blocks())
+    assert broken.wait(10)
+    with pytest.raises(EngineFailed):
+        batch.submit(take(parts[0]))
+
+
 def test_when_it_stops_nobody_waits(make_batch: MakeBatch, prompts: Prompts) -> None:
     batch = make_batch(slots=1)
     takes = [batch.submit(take(three(prompts)[0], frames=300)) for _ in range(3)]

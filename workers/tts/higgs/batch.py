@@ -78,7 +78,7 @@ class Batch:
         self.steps = 0
         """Made so far."""
         self.on_broken: Callable[[], None] = lambda: None
-        """Called when the device answers no more: only another process can."""
+        """Called when nothing works any more: only another process can."""
         codec.warm_up(COMMON_WIDTHS)
         self._build(options.slots)
 
@@ -143,30 +143,32 @@ class Batch:
         self._started = None
 
     def _loop(self) -> None:
-        while not self._is_stopping:
-            try:
-                if not self.turn() and not self._waiting:
-                    self._wake.wait(IDLE_S)
-                    self._wake.clear()
-            except torch.OutOfMemoryError:
-                self._shrink()
-            except Exception as error:
-                log.exception("the voice model's batch broke")
-                self._end_all(EngineFailed(f"The voice model failed: {type(error).__name__}."))
-                if not self._is_usable():
-                    self._is_stopping = True
-                    self.on_broken()
-                    break
-                self._build(self.slot_count)
-        self._end_all(EngineFailed("The voice model has been stopped."))
-
-    def _is_usable(self) -> bool:
-        """After an illegal access, no call to the device works until the process ends."""
+        is_broken = False
         try:
-            torch.zeros(1, device=self._network.device).item()
-        except RuntimeError:
-            return False
-        return True
+            while not self._is_stopping:
+                self._go_on()
+        except Exception:
+            log.exception("the voice model's batch cannot go on")
+            is_broken = True
+        with self._lock:
+            self._is_stopping = True
+        self._end_all(EngineFailed("The voice model has been stopped."))
+        if is_broken:
+            self.on_broken()
+
+    def _go_on(self) -> None:
+        """A round, or what follows from its failure; raises what nothing can be done about."""
+        try:
+            if not self.turn() and not self._waiting:
+                self._wake.wait(IDLE_S)
+                self._wake.clear()
+        except torch.OutOfMemoryError:
+            self._shrink()
+        except Exception as error:
+            log.exception("the voice model's batch broke")
+            self._end_all(EngineFailed(f"The voice model failed: {type(error).__name__}."))
+            # After an illegal access no call to the device works until the process ends: then this raises.
+            self._build(self.slot_count)
 
     def _drop_cancelled(self) -> None:
         for slot, take in enumerate(self._takes):
@@ -300,8 +302,6 @@ class Batch:
 
     def _shrink(self) -> None:
         """Go on with half the places. Who has not been heard yet begins again, once."""
-        count = max(1, self.slot_count // 2)
-        log.warning("the device is out of memory: from %d places to %d", self.slot_count, count)
         again: list[Take] = []
         self._deliver(must_wait=True)
         for take in filter(None, self._takes):
@@ -313,7 +313,16 @@ class Batch:
         with self._lock:
             self._waiting.extendleft(reversed(again))
         self._prefixes.clear()
-        del self._slots, self._stepper, self._reader
-        if self._on_gpu:
-            torch.cuda.empty_cache()
-        self._build(count)
+        count = self.slot_count
+        while True:
+            count = max(1, count // 2)
+            log.warning("the device is out of memory: %d places are left", count)
+            self._slots = self._stepper = self._reader = None  # type: ignore[assignment]
+            if self._on_gpu:
+                torch.cuda.empty_cache()
+            try:
+                self._build(count)
+                return
+            except torch.OutOfMemoryError:
+                if count == 1:
+                    raise

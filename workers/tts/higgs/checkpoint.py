@@ -15,8 +15,6 @@ import torch
 
 from contract.errors import EngineUnavailable
 
-MODEL_ID = "bosonai/higgs-audio-v2-generation-3B-base"
-CODEC_ID = "bosonai/higgs-audio-v2-tokenizer"
 MODEL_FILES = ("config.json", "tokenizer.json")
 CODEC_FILES = ("config.json",)
 INSTALL = "CUELINE_TTS_ENGINE=higgs make run, or pip install 'cueline[higgs]'"
