@@ -3,11 +3,11 @@
  */
 import { askServer, fetchFromServer, fetchJson } from '../wire/access.js';
 import { saveFile } from '../page/files.js';
+import { keepLeaving } from '../talks/leaving.js';
 import { button, element, icon } from '../transcript/bubbles.js';
 import { pathOfRender } from './order-desk.js';
 import { fileName, renderLine } from './play.js';
 
-const UNDO_MS = 8000;
 const LOOK_MS = 2000;
 const FILES = [['mp3', 'audio?format=mp3'], ['wav', 'audio?format=wav'], ['m4b', 'audio?format=m4b'], ['srt', 'subtitles.srt'], ['zip', 'zip']];
 /** Longer ones are heard and taken along, not edited in a browser. */
@@ -20,7 +20,7 @@ const status = document.getElementById('renders-status');
 let renders = [];
 let actions = {};
 let looking = 0;
-const leaving = new Map();
+const leaving = keepLeaving({ list, render, removeForGood });
 const opened = new Set();
 
 /** wanted: {open(id) → what went wrong, current() → id or null}. */
@@ -53,7 +53,7 @@ async function load() {
 function render() {
   const focused = document.activeElement?.closest('[data-id]')?.dataset.id;
   list.replaceChildren(...renders.map(makeRow));
-  if (focused) focusRow(focused);
+  if (focused) leaving.focusRow(focused);
 }
 
 function makeRow(one) {
@@ -61,7 +61,7 @@ function makeRow(one) {
   row.dataset.id = one.id;
   if (leaving.has(one.id)) {
     row.classList.add('leaving');
-    row.append(element('span', 'talk-gone', 'Deleted'), button('plain', 'Undo', () => undo(one.id)));
+    row.append(element('span', 'talk-gone', 'Deleted'), button('plain', 'Undo', () => leaving.undo(one.id)));
     return row;
   }
   const note = element('p', 'failure-note');
@@ -86,7 +86,7 @@ function makeStrip(one, note) {
   const files = element('span', 'talk-files');
   const offered = one.state === 'rendering' ? FILES.slice(0, 2) : FILES;
   files.append(icon('download'), ...offered.map(([name, path]) => fileButton(one, name, path, note)));
-  strip.append(files, button('chip-button danger', 'Delete', () => remove(one.id)), note);
+  strip.append(files, button('chip-button danger', 'Delete', () => leaving.leave(one.id)), note);
   return strip;
 }
 
@@ -126,37 +126,16 @@ async function download({ id, title }, name, path, pressed, note) {
   else show(note, 'The file could not be fetched.');
 }
 
-/** It is gone at once for the eye, and for good when nobody has wanted it back. */
-function remove(id) {
-  leaving.set(id, setTimeout(() => removeForGood(id), UNDO_MS));
-  render();
-  focusRow(id);
-}
-
-function undo(id) {
-  clearTimeout(leaving.get(id));
-  leaving.delete(id);
-  render();
-  focusRow(id);
-}
-
-function focusRow(id) {
-  list.querySelector(`[data-id="${CSS.escape(id)}"] button`)?.focus();
-}
-
 async function removeForGood(id) {
-  clearTimeout(leaving.get(id));
-  leaving.delete(id);
   const answer = await askServer('DELETE', pathOfRender(id), undefined, { keepalive: true });
   if (answer.isOk || answer.status === 404) renders = renders.filter((one) => one.id !== id);
   else status.textContent = `It was not deleted. ${answer.message}`;
   render();
 }
 
-/** Who leaves has made up their mind. */
 function settle() {
   clearTimeout(looking);
-  [...leaving.keys()].forEach(removeForGood);
+  leaving.settle();
 }
 
 document.getElementById('renders-button').addEventListener('click', openRenders);

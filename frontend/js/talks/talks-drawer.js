@@ -6,12 +6,12 @@ import { askServer, fetchJson } from '../wire/access.js';
 import { currentSession } from '../wire/session-id.js';
 import { button, element } from '../transcript/bubbles.js';
 import { personNamed, personOf } from '../cast/people.js';
+import { keepLeaving } from './leaving.js';
 import { openTalk, pathOfTalk } from './opening.js';
 import { makeRow } from './talk-row.js';
 import { groupByDay, talkLine, titleOf, worthListing } from './talk-words.js';
 
 const SEARCH_AFTER_MS = 200;
-const UNDO_MS = 8000;
 const SHOWN_AT_ONCE = 60;
 
 const dialog = document.getElementById('talks-dialog');
@@ -23,7 +23,7 @@ let talks = [];
 let shown = SHOWN_AT_ONCE;
 let searchTimer = 0;
 let asked = 0;
-const leaving = new Map();
+const leaving = keepLeaving({ list, render, removeForGood });
 
 export function toggleTalks() {
   if (dialog.open) dialog.close();
@@ -78,7 +78,7 @@ function nameOf(character) {
 function rowOf(talk, now) {
   return makeRow({
     id: talk.id, title: titleOf(talk), line: talkLine(talk, nameOf, now), isCurrent: talk.id === currentSession(), isLeaving: leaving.has(talk.id),
-  }, { open: onOpen, rename, remove, undo });
+  }, { open: onOpen, rename, remove: leaving.leave, undo: leaving.undo });
 }
 
 function onOpen(id) {
@@ -96,38 +96,13 @@ async function rename(id, title) {
   return '';
 }
 
-/** It is gone at once for the eye, and for good when nobody has wanted it back. */
-function remove(id) {
-  leaving.set(id, setTimeout(() => removeForGood(id), UNDO_MS));
-  render();
-  focusRow(id);
-}
-
-function undo(id) {
-  clearTimeout(leaving.get(id));
-  leaving.delete(id);
-  render();
-  focusRow(id);
-}
-
-function focusRow(id) {
-  list.querySelector(`[data-id="${CSS.escape(id)}"] button`)?.focus();
-}
-
 async function removeForGood(id) {
-  clearTimeout(leaving.get(id));
-  leaving.delete(id);
   if (id === currentSession()) document.dispatchEvent(new CustomEvent('anew_wanted'));
   const answer = await askServer('DELETE', pathOfTalk(id), undefined, { keepalive: true });
   const isGone = answer.isOk || answer.status === 404;
   if (isGone) talks = talks.filter((talk) => talk.id !== id);
   else status.textContent = `It was not deleted. ${answer.message}`;
   render();
-}
-
-/** Who leaves has made up their mind. */
-function settle() {
-  [...leaving.keys()].forEach(removeForGood);
 }
 
 function onSearch() {
@@ -144,6 +119,6 @@ document.getElementById('talks-button').addEventListener('click', open);
 document.getElementById('talks-close').addEventListener('click', () => dialog.close());
 document.getElementById('talks-new').addEventListener('click', onNew);
 search.addEventListener('input', onSearch);
-dialog.addEventListener('close', settle);
+dialog.addEventListener('close', leaving.settle);
 dialog.addEventListener('click', ({ target }) => { if (target === dialog) dialog.close(); });
-globalThis.addEventListener('pagehide', settle);
+globalThis.addEventListener('pagehide', leaving.settle);
