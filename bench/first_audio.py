@@ -4,7 +4,7 @@
 
 Both are measured in one run, turn and turn about, by the same client on the same machine. The floor is what a
 server without a queue does: it calls the engine in its own process and sends each chunk as it comes. "Ready" is
-the moment at which a server has the sentence: it tells the time of it, and server and client share one clock.
+the moment at which a server has the sentence, reckoned from what it tells; server and client share one clock.
 """
 
 from __future__ import annotations
@@ -100,8 +100,9 @@ async def measure_cueline(socket: ClientConnection, text: str) -> dict[str, floa
             first_at = first_at or now
             continue
         message = json.loads(got)
-        if message["type"] == "sentence" and message["state"] == "queued":
-            ready_at = ready_at or message["at"]
+        if message["type"] == "sentence" and message["state"] == "speaking" and message["sentence"] == 0:
+            # Not from "queued", which is told when the sentence is written down, after it was sent to a worker.
+            ready_at = message["at"] - message["queue_ms"]
         if message["type"] == "sentence" and message["state"] == "done" and message["sentence"] == 0:
             stages = {
                 "ready → claimed by a worker": message["queue_ms"],
@@ -110,11 +111,7 @@ async def measure_cueline(socket: ClientConnection, text: str) -> dict[str, floa
         if message["type"] == "turn" and message["state"] == "ended":
             break
     total = first_at - ready_at
-    return {
-        "total": total,
-        **stages,
-        "first chunk at the api → client": max(0.0, total - sum(stages.values())),
-    }
+    return {"total": total, **stages, "first chunk at the api → client": total - sum(stages.values())}
 
 
 async def run(stack: Stack, floor_url: str, rounds: int) -> tuple[list[float], list[dict[str, float]]]:

@@ -1,6 +1,7 @@
 """A script rendered: Cueline beside the raw engine and beside the engine's own program, line by line, in the same run.
 
     cueline bench render [--lines 200] [--hours 1] [--rounds 30]
+    cueline bench render --engine bench._network:NetworkEngine --shares    an engine that computes
 
 The engine is espeak. "Raw" calls it in this very process, one line after the other, and keeps the sound in memory. The
 peer is `espeak-ng -w FILE`, started once for each line, as scripts around a command line do it; it writes 22 050 Hz as
@@ -20,7 +21,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from websockets.asyncio.client import connect
@@ -30,51 +31,23 @@ from contract.audio import BYTES_PER_MS
 from contract.voice import Voice
 from tests.fakes import FakeModelServer
 from tests.harness import FRAMED, Stack
-from workers.tts.espeak import EspeakEngine
+from workers.tts.registry import make_engine
 
 VOICES = {"ALICE": "en-us+f3", "BEN": "en-gb+m3"}
-WORDS = [
-    "the",
-    "tide",
-    "was",
-    "coming",
-    "in",
-    "and",
-    "nobody",
-    "had",
-    "seen",
-    "the",
-    "keeper",
-    "of",
-    "the",
-    "lighthouse",
-    "since",
-    "the",
-    "Tuesday",
-    "before",
-    "last",
-    "when",
-    "a",
-    "boat",
-    "came",
-    "back",
-    "without",
-    "him",
-    "and",
-    "the",
-    "harbour",
-    "bell",
-    "rang",
-    "twice",
-    "for",
-    "no",
-    "reason",
-    "that",
-    "anybody",
-    "could",
-    "remember",
-    "afterwards",
-]
+TEXT = (
+    "the tide was coming in and nobody had seen the keeper of the lighthouse since the Tuesday before last when "
+    "a boat came back without him and the harbour bell rang twice for no reason that anybody could remember afterwards"
+)
+WORDS = TEXT.split()
+
+
+class Raw(NamedTuple):
+    """What the engine alone needs."""
+
+    took_s: float
+    busy_s: float
+    """Of all processors."""
+    speech_s: float
 
 
 def script(lines: int, name: str = "") -> list[dict[str, str]]:
@@ -87,14 +60,14 @@ def script(lines: int, name: str = "") -> list[dict[str, str]]:
     return found
 
 
-def speak_raw(lines: list[dict[str, str]]) -> tuple[float, float]:
-    """Seconds it took, seconds of speech."""
-    engine = EspeakEngine()
+def speak_raw(name: str, lines: list[dict[str, str]]) -> Raw:
+    """Have the engine alone say them."""
+    engine = make_engine(name)
     engine.load()
-    started, size = time.perf_counter(), 0
+    began, busy, size = time.perf_counter(), time.process_time(), 0
     for line in lines:
         size += sum(len(block) for block in engine.speak(line["text"], Voice(VOICES[line["speaker"]]), 1))
-    return time.perf_counter() - started, size / BYTES_PER_MS / 1000
+    return Raw(time.perf_counter() - began, time.process_time() - busy, size / BYTES_PER_MS / 1000)
 
 
 def speak_by_program(lines: list[dict[str, str]], program: str) -> float:
@@ -189,19 +162,21 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--long-hours", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--engine", default="espeak")
+    parser.add_argument("--shares", action="store_true", help="measure nothing but the shares of the engine's speed")
     wanted = parser.parse_args()
     lines = script(wanted.lines)
     program = shutil.which("espeak-ng")
-    raw_s, speech_s = speak_raw(lines)
-    tell(f"{wanted.lines} lines, {speech_s:.0f} s of speech: the raw engine", f"{raw_s:.2f} s")
-    if program:
+    raw = speak_raw(wanted.engine, lines)
+    tell(f"{wanted.lines} lines, {raw.speech_s:.0f} s of speech: the raw engine", f"{raw.took_s:.2f} s")
+    if program and wanted.engine == "espeak":
         tell("espeak-ng, its own program once a line", f"{speak_by_program(lines, program):.2f} s")
-    else:
+    elif wanted.engine == "espeak":
         tell("espeak-ng, its own program", "not here: apt-get install espeak-ng")
     model = FakeModelServer()
     env = {"CUELINE_LLM_BASE_URL": model.start(), "CUELINE_LLM_MODEL": "fake", "CUELINE_CACHE_MB": "512"}
     with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder), engine="espeak", env=env)
+        stack = Stack(Path(folder), engine=wanted.engine, env=env)
         try:
             stack.start(workers=1)
             measure(stack, wanted, lines)
@@ -210,25 +185,47 @@ def main() -> None:
             model.stop()
 
 
+def busy_s(stack: Stack) -> dict[str, float]:
+    """Processor time so far, by kind of process."""
+    assert stack.api and stack.redis
+    found = {}
+    for name, processes in (("workers", stack.workers), ("api", [stack.api]), ("redis", [stack.redis])):
+        roots = [psutil.Process(process.popen.pid) for process in processes]
+        every = [one for root in roots for one in (root, *root.children(recursive=True))]
+        found[name] = sum(sum(one.cpu_times()[:2]) for one in every)
+    return found
+
+
+def measure_share(stack: Stack, lines: list[dict[str, str]], workers: int) -> None:
+    """A render beside the engine alone, just before and just after it."""
+    before = speak_raw(stack.engine, lines)
+    busy = busy_s(stack)
+    took_s, _ = render_once(stack, lines)
+    spent = {name: (now - busy[name]) / len(lines) * 1000 for name, now in busy_s(stack).items()}
+    after = speak_raw(stack.engine, lines)
+    raw_s = (before.took_s + after.took_s) / 2
+    own = (before.busy_s + after.busy_s) / 2 / len(lines) * 1000
+    over_ms = (took_s - raw_s / workers) / len(lines) * 1000
+    tell(f"{workers} worker(s): order to last line at rest", f"{took_s:.2f} s, raw beside it {raw_s:.2f} s")
+    tell("  share of the raw engine's speed · over it, a line", f"{raw_s / took_s:.2f} · {over_ms:.1f} ms")
+    shown = ", ".join(f"{name} {ms:.1f}" for name, ms in spent.items())
+    tell("  processor time a line, ms", f"the engine alone {own:.1f}; {shown}")
+    again_s, shown_again = render_once(stack, lines)
+    tell(f"  the second time ({shown_again['cached']} of {len(lines)} from the cache)", f"{again_s:.2f} s")
+
+
 def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]]) -> None:
     """Everything that needs a running server."""
     render_once(stack, script(20, "Warm up. "))
-    idle = asyncio.run(first_audio(stack, wanted.rounds))
+    idle = [] if wanted.shares else asyncio.run(first_audio(stack, wanted.rounds))
     for workers in (1, 2):
         if workers > len(stack.workers):
             stack.start_worker()
             stack.wait_until_ready(workers)
             render_once(stack, script(20, "Warm up again. "))
-        fresh = script(len(lines), f"Run {workers}. ")
-        before_s, _ = speak_raw(fresh)
-        took_s, shown = render_once(stack, fresh)
-        after_s, _ = speak_raw(fresh)
-        raw_s = (before_s + after_s) / 2
-        share, over_ms = raw_s / took_s, (took_s - raw_s / workers) / len(lines) * 1000
-        tell(f"{workers} worker(s): order to last line at rest", f"{took_s:.2f} s, raw beside it {raw_s:.2f} s")
-        tell("  share of the raw engine's speed · over it, a line", f"{share:.2f} · {over_ms:.1f} ms")
-        again_s, shown = render_once(stack, fresh)
-        tell(f"  the second time ({shown['cached']} of {shown['lines']} from the cache)", f"{again_s:.2f} s")
+        measure_share(stack, script(len(lines), f"Run {workers}. "), workers)
+    if wanted.shares:
+        return
     idle_two = asyncio.run(first_audio(stack, wanted.rounds))
     backlog = order(stack, script(15_000, "Backlog. "))
     busy = asyncio.run(first_audio(stack, wanted.rounds))
@@ -256,7 +253,7 @@ def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]
 def measure_memory(stack: Stack, hours: float, kinds: int) -> None:
     """A render of so many hours; `kinds`: of how many different lines, so that nobody has to make ten hours of them."""
     some = script(60, "How long? ")
-    _, speech_s = speak_raw(some)
+    speech_s = speak_raw(stack.engine, some).speech_s
     count = int(hours * 3600 / (speech_s / len(some) + 0.25))
     lines = script(count, "Long. ") if not kinds else [script(kinds, "Long. ")[place % kinds] for place in range(count)]
     assert stack.api

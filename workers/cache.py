@@ -1,8 +1,8 @@
 """Cache: sentences that were made once, by content, in files that all workers of a machine share. Not: who asks.
 
 A file is whole or not there: it is written beside its place and renamed. There is no index that could be wrong; a
-file's last use is its time of change. Whoever makes a sentence holds a lock on a file, which the kernel opens again
-when the maker dies.
+file's last use is its time of change. Whoever makes a sentence holds a lock on its own byte of one file, which the
+kernel opens again when the maker dies; a file of its own for each cost more than espeak needs for a short sentence.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import struct
 import threading
 import time
 import zlib
@@ -25,6 +26,12 @@ from workers.tts.relief.chain import Chain
 
 log = logging.getLogger(__name__)
 
+SHELF_CHARS = 2
+"""Of a sentence's name, for the folder that it lies in."""
+LOCKS, LOCK_CHARS = "locks", 15
+"""The file whose bytes are locked; it stays empty. The byte is so much of the sentence's name: 2^60 of them."""
+F_OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", -1)
+"""Where the system has none, two workers may make the same sentence, and no harm is done."""
 CRC_BYTES = 4
 """In front of the samples: a machine that lost its power may have kept a file's name and not its end."""
 WAIT_S = 10.0
@@ -62,7 +69,7 @@ class Cache:
         if maker is None or self._folder is None or not version or time.monotonic() < self._sick_until:
             return Entry(self, "")
         name = hashlib.sha256(f"{job.content_hash()}\n{maker.name}\n{version}".encode()).hexdigest()
-        return Entry(self, f"{self._folder}/{name[:2]}/{name}", maker if maker is not engine else None)
+        return Entry(self, f"{self._folder}/{name[:SHELF_CHARS]}/{name}", maker if maker is not engine else None)
 
     def report(self, error: OSError) -> None:
         """The disk did not take something: speech goes on without it, and says so once."""
@@ -171,9 +178,6 @@ class Entry:
     def close(self) -> None:
         """Let others make it."""
         if self._lock >= 0:
-            # Whoever waits has this very file open; who comes later makes another, and then both might make it.
-            with suppress(OSError):
-                os.unlink(f"{self._path}.lock")  # noqa: PTH108
             os.close(self._lock)
             self._lock = -1
 
@@ -202,16 +206,19 @@ class Entry:
 
     def _take_lock(self) -> bool:
         """Whether nobody else is making it, as far as anybody can know."""
+        folder, _, name = self._path.rpartition("/")
         try:
-            lock = self._open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT)
+            lock = self._open(f"{folder[:-SHELF_CHARS]}{LOCKS}", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             self._cache.report(error)
             return True
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            # The lock belongs to the open file, so threads of one process exclude each other too.
+            byte = int(name[:LOCK_CHARS], 16)
+            fcntl.fcntl(lock, F_OFD_SETLK, struct.pack("hhqqiq", fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0, 0))
+        except OSError as error:
             os.close(lock)
-            return False
+            return error.errno not in (errno.EAGAIN, errno.EACCES)
         self._lock = lock
         return True
 

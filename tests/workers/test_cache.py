@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from contract.voice import Voice
 from tests.fakes import CounterEngine, WanderingEngine, counter_pcm
 from tests.workers.test_synthesis import JOB, Shelf
-from workers.cache import Cache
+from workers.cache import WAIT_S, Cache
 from workers.synthesis import speak
 
 MIB = 1024 * 1024
@@ -33,7 +34,7 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def kept(folder: Path) -> list[Path]:
-    return [path for path in (folder / "cache").rglob("*") if path.is_file()]
+    return list((folder / "cache").glob("??/*"))
 
 
 def test_the_second_time_nobody_makes_it_and_the_parts_are_the_same(cache: Cache, tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_the_least_recently_used_is_forgotten_and_the_rest_fits(tmp_path: Path) 
     assert speak(replace(JOB, text=f"{JOB.text[:-4]} 000"), CounterEngine(), Shelf(), cache) == "spoken"
 
 
-def test_a_line_waits_for_who_makes_the_same_and_talk_does_not(cache: Cache) -> None:
+def test_a_line_waits_for_who_makes_the_same_and_talk_does_not(cache: Cache, tmp_path: Path) -> None:
     under_way, may_end = threading.Event(), threading.Event()
 
     class Slow(CountedEngine):
@@ -130,7 +131,11 @@ def test_a_line_waits_for_who_makes_the_same_and_talk_does_not(cache: Cache) -> 
     first.start()
     assert under_way.wait(10)
     assert speak(JOB, engine, Shelf(), Cache(cache._folder, MIB)) == "spoken", "talk waits for nobody"
-    for path in [path for path in cache._folder.rglob("*") if path.suffix == "" and path.is_file()]:  # type: ignore[union-attr]
+    other = replace(line, text="Another sentence, of some length too.")
+    began = time.monotonic()
+    assert speak(other, CountedEngine(), Shelf(), Cache(cache._folder, MIB)) == "spoken"
+    assert time.monotonic() - began < WAIT_S / 2, "another line does not wait"
+    for path in kept(tmp_path):
         path.unlink()
     second = threading.Thread(target=speak, args=(line, engine, shelves[1], Cache(cache._folder, MIB)))
     second.start()

@@ -41,6 +41,9 @@ NORMAL_RATE_WPM, MIN_RATE_WPM, MAX_RATE_WPM = 175, 80, 449
 NORMAL_PITCH, MAX_PITCH = 50, 99
 BLOCK_MS = 60
 """espeak makes no smaller ones."""
+GATHERED_MS = 960
+"""The first block is handed on at once, and then twice as much each time up to this: each hand-over to the other
+thread costs a third of what espeak needs for a block, and twice as much is there before the last was heard."""
 
 # From speak_lib.h.
 SYNCHRONOUS, DONT_EXIT, UTF8, RATE, PITCH, OK = 2, 0x8000, 1, 1, 3, 0
@@ -115,6 +118,22 @@ class _Utterance:
     blocks: SimpleQueue[bytes | SpeechError | None] = field(default_factory=SimpleQueue)
     """s16le at espeak's rate; None at the end."""
     wanted: bool = True
+    held: bytearray = field(default_factory=bytearray)
+    """What is not yet handed on, which happens when there is so much:"""
+    enough: int = 0
+
+    def add(self, samples: bytes, most: int) -> None:
+        """Hand it on, or gather it, up to `most` bytes."""
+        self.held += samples
+        if len(self.held) >= self.enough:
+            self.enough = min(2 * len(self.held), most)
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand on what is held."""
+        if self.held:
+            self.blocks.put(bytes(self.held))
+            self.held.clear()
 
 
 class _VoiceStruct(ctypes.Structure):
@@ -183,6 +202,7 @@ class _Library:
                 failure.__cause__ = error
                 utterance.blocks.put(failure)
             finally:
+                utterance.flush()
                 utterance.blocks.put(None)
 
     def _synthesize(self, utterance: _Utterance) -> None:
@@ -205,7 +225,7 @@ class _Library:
         if utterance is None or not utterance.wanted:
             return 1
         if wave and samples > 0:
-            utterance.blocks.put(ctypes.string_at(wave, 2 * samples))
+            utterance.add(ctypes.string_at(wave, 2 * samples), most=2 * self.rate_hz * GATHERED_MS // 1000)
         return 0
 
     def _list_voices(self) -> Iterator[Listed]:
