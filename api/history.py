@@ -16,6 +16,9 @@ MESSAGE_TOKENS = 4
 BYTES_PER_TOKEN = 3
 """Fewer than the usual four of English, so that no model is told too much; about right where a sign has three."""
 
+MS_PER_CHAR = 65
+"""Of speech, where nothing better is known: about 150 words a minute."""
+
 
 @dataclass(slots=True)
 class Said:
@@ -117,23 +120,34 @@ class Spoken(NamedTuple):
     """How much of that was said by attempts that were given up, before it was said from its start."""
     stretch: int = 0
     """Which speaker's of the turn, counted from 0."""
+    is_whole: bool = True
+    """Whether it was made to its end; else `duration_ms` is what there is of it."""
 
 
 def heard_sentences(sentences: list[Spoken], sentence: int, ms: float) -> list[Spoken]:
     """What a listener heard who stopped `ms` into `sentence`: whole words, in proportion to the time.
 
-    Of a sentence that was started again only the last start counts; a duration of 0 counts as unheard.
+    Of a sentence that was started again only the last start counts; a duration of 0 counts as unheard. One that is
+    still being made is taken for as long as the others let expect.
     """
     heard = [spoken for spoken in sentences[:sentence] if spoken.text]
     if sentence < len(sentences):
-        text, duration_ms, restart_ms, stretch = sentences[sentence]
+        text, duration_ms, restart_ms, stretch, is_whole = sentences[sentence]
         if restart_ms < duration_ms:  # else nothing came of the restart, and what counts is what there was
             ms, duration_ms = max(0.0, ms - restart_ms), duration_ms - restart_ms
+        if duration_ms and not is_whole:
+            duration_ms = max(duration_ms, _expected_ms(text, [one for one in sentences if one.stretch == stretch]))
         share = min(1.0, ms / duration_ms) if duration_ms > 0 else 0.0
         words = text.split()
         if part := " ".join(words[: int(len(words) * share + 0.5)]):
             heard.append(Spoken(part, int(duration_ms * share), stretch=stretch))
     return heard
+
+
+def _expected_ms(text: str, others: list[Spoken]) -> int:
+    whole = [one for one in others if one.is_whole and one.duration_ms]
+    made_ms, chars = sum(one.duration_ms - one.restart_ms for one in whole), sum(len(one.text) for one in whole)
+    return round(len(text) * (made_ms / chars if made_ms > 0 and chars else MS_PER_CHAR))
 
 
 def heard_text(sentences: list[Spoken], sentence: int, ms: float) -> str:

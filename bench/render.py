@@ -217,7 +217,6 @@ def measure_share(stack: Stack, lines: list[dict[str, str]], workers: int) -> No
 def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]]) -> None:
     """Everything that needs a running server."""
     render_once(stack, script(20, "Warm up. "))
-    idle = [] if wanted.shares else asyncio.run(first_audio(stack, wanted.rounds))
     for workers in (1, 2):
         if workers > len(stack.workers):
             stack.start_worker()
@@ -226,7 +225,8 @@ def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]
         measure_share(stack, script(len(lines), f"Run {workers}. "), workers)
     if wanted.shares:
         return
-    idle_two = asyncio.run(first_audio(stack, wanted.rounds))
+    # Not before: behind a talk, renders leave a worker free for a while.
+    idle = asyncio.run(first_audio(stack, wanted.rounds))
     backlog = order(stack, script(15_000, "Backlog. "))
     busy = asyncio.run(first_audio(stack, wanted.rounds))
     state = stack.get(f"/api/renders/{backlog}?lines=false")[1]
@@ -234,8 +234,7 @@ def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]
     at_last = asyncio.run(first_audio(stack, 5, pause_s=17))
     stack.request("DELETE", f"/api/renders/{backlog}")
     for name, took in (
-        ("idle, one worker", idle),
-        ("idle, two workers", idle_two),
+        ("idle", idle),
         ("full batch backlog", busy),
         ("the same, after 2 s of silence", at_first),
         ("the same, after 17 s of silence, when no worker is left free any more", at_last),
@@ -243,7 +242,7 @@ def measure(stack: Stack, wanted: argparse.Namespace, lines: list[dict[str, str]
         tell(f"talk's first audio, {name}", f"median {statistics.median(took):.1f} ms, most {max(took):.1f} ms")
     tell(
         "  over idle",
-        f"{statistics.median(busy) / statistics.median(idle_two):.2f} x, with {state['done']} lines done meanwhile",
+        f"{statistics.median(busy) / statistics.median(idle):.2f} x, with {state['done']} lines done meanwhile",
     )
     for hours, kinds in ((wanted.hours, 0), (wanted.long_hours, 40)):
         if hours:

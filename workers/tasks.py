@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -125,6 +126,9 @@ def start_process() -> None:
     # Python's default, is more than a whole sentence takes espeak.
     sys.setswitchinterval(0.0002)
     engine()
+    # What is there now stays: let nobody look through all of it for garbage in the midst of a sentence.
+    gc.collect()
+    gc.freeze()
     _sign = SignOfLife(_redis, f"{_node}:{os.getpid()}", announcement)
     _sign.start()
 

@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from contract.voice import Voice
 ASK_S, LOAD_S = 5.0, 30.0
 """How long somebody who asks waits for the Store; and for all lines of a book."""
 LISTED = 500
+_BETWEEN = ",\n"
+"""No text that is written as JSON has a line break in it."""
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -54,7 +56,8 @@ class CastLine:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; `from_dict` is its inverse."""
-        return asdict(self)
+        # Not `asdict`, which copies every string of a book.
+        return {one.name: getattr(self, one.name) for one in fields(self)} | {"voice": self.voice.to_dict()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CastLine:
@@ -75,17 +78,21 @@ class Play:
     """Silence at the very end."""
 
     def to_json(self) -> str:
-        """As it is kept."""
-        lines = [line.to_dict() for line in self.lines]
-        kept = {"lines": lines, "chapters": self.chapters, "pause_after_ms": self.pause_after_ms}
-        return json.dumps(kept, ensure_ascii=False)
+        """As it is kept: a row for each line."""
+        head = json.dumps({"chapters": self.chapters, "pause_after_ms": self.pause_after_ms}, ensure_ascii=False)
+        # Row by row, here and back: one call for a whole book would hold the interpreter's lock, and every talk with
+        # it, for the tenth of a second.
+        rows = (json.dumps(line.to_dict(), ensure_ascii=False) for line in self.lines)
+        return f'{head[:-1]}, "lines": [\n{_BETWEEN.join(rows)}\n]}}'
 
     @classmethod
     def from_json(cls, text: str) -> Play:
-        """Read what `to_json` wrote."""
-        kept = json.loads(text)
-        lines = tuple(CastLine.from_dict(line) for line in kept["lines"])
-        return cls(lines, tuple(kept["chapters"]), kept["pause_after_ms"])
+        """Read what `to_json` wrote, or an older version, in one row."""
+        head, _, rest = text.partition("\n")
+        kept = json.loads(f"{head}]}}" if rest else head)
+        rows = (json.loads(row) for row in rest.removesuffix("\n]}").split(_BETWEEN) if row)
+        rows = rows if rest else kept["lines"]
+        return cls(tuple(CastLine.from_dict(row) for row in rows), tuple(kept["chapters"]), kept["pause_after_ms"])
 
     def with_line(self, number: int, line: CastLine) -> Play:
         """The same but for one line."""

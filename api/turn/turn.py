@@ -130,7 +130,7 @@ class Turn:
     def spoken_sentences(self) -> list[Spoken]:
         """Each sentence and its length, for what was heard of it."""
         return [
-            Spoken(one.text, one.duration_ms, one.feed.restart_ms if one.feed else 0, one.stretch)
+            Spoken(one.text, one.duration_ms, one.feed.restart_ms if one.feed else 0, one.stretch, one.is_over)
             for one in self._speech.sentences
         ]
 

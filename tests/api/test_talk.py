@@ -62,6 +62,27 @@ def test_of_a_sentence_that_was_started_again_only_the_last_start_counts(ms: flo
     assert heard_text([Spoken("One two three four.", 1700, restart_ms=700)], 0, ms) == heard
 
 
+@pytest.mark.parametrize(
+    ("made_ms", "ms", "heard"),
+    [
+        (500, 500, "Five six seven"),  # of 750, as long as it would be at the pace of the first
+        (1500, 750, "Five six"),  # it is longer than that already
+        (40, 40, ""),
+    ],
+)
+def test_of_a_sentence_that_is_being_made_what_was_heard_is_reckoned_from_the_pace_of_the_others(
+    made_ms: int, ms: float, heard: str
+) -> None:
+    before = Spoken("One two three four five six seven eight.", 1500)
+    now = Spoken("Five six seven eight", made_ms, is_whole=False)
+    assert heard_text([before, now], 1, ms) == f"{before.text} {heard}".strip()
+
+
+def test_a_first_sentence_that_is_being_made_is_taken_for_as_long_as_speech_is() -> None:
+    assert heard_text([Spoken("One two three four five.", 60, is_whole=False)], 0, 60) == ""
+    assert heard_text([Spoken("One two three four five.", 700, is_whole=False)], 0, 700) == "One two"
+
+
 def test_of_a_restart_of_which_nothing_came_what_there_was_counts() -> None:
     assert heard_text([Spoken("One two three four.", 700, restart_ms=700)], 0, 350) == "One two"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -61,10 +62,11 @@ async def list_all(desk: ADesk, owner: AnOwner) -> list[dict[str, Any]]:
     return await desk.all(owner)
 
 
-@router.get("/{render_id}", responses=told(RenderUnknown))
-async def show(render_id: str, desk: ADesk, owner: AnOwner, lines: bool = True) -> dict[str, Any]:
+@router.get("/{render_id}", response_model=dict[str, Any], responses=told(RenderUnknown))
+async def show(render_id: str, desk: ADesk, owner: AnOwner, lines: bool = True) -> Response:
     """One of them, with its lines unless nobody wants them."""
-    return await desk.show(owner, render_id, with_lines=lines)
+    shown = await desk.show(owner, render_id, with_lines=lines)
+    return Response(await asyncio.to_thread(_json, shown), media_type="application/json")
 
 
 @router.delete("/{render_id}", status_code=204, responses=told(RenderUnknown))
@@ -215,6 +217,15 @@ async def _events(desk: Desk, owner: str, render_id: str, after: int) -> AsyncIt
             yield ServerSentEvent(data=data, event=kind, id=str(place) if place else None)
     except RenderUnknown:
         return  # deleted meanwhile
+
+
+def _json(shown: dict[str, Any]) -> str:
+    """Its lines one by one: all lines of a book in one call would hold up whoever talks meanwhile."""
+    script = shown.pop("script", None)
+    head = json.dumps(shown, ensure_ascii=False)
+    if script is None:
+        return head
+    return f'{head[:-1]}, "script": [{", ".join(json.dumps(line, ensure_ascii=False) for line in script)}]}}'
 
 
 async def _one(pcm: bytes) -> AsyncIterator[bytes]:

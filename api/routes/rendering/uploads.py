@@ -96,11 +96,12 @@ async def read_order_body(request: Request, house: House) -> tuple[Order, Script
     """
     if _is_form(request):
         fields, file = await _read_form(request, house)
-        return _validated({"script": "", **fields} if file else fields), file
+        return await asyncio.to_thread(_validated, {"script": "", **fields} if file else fields), file
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise MessageInvalid("An order is JSON, or a form with a file.")
     try:
-        return _validated(json.loads(await _read_json(request))), None
+        fields = await asyncio.to_thread(json.loads, await _read_json(request))
+        return await asyncio.to_thread(_validated, fields), None
     except (ValueError, RecursionError) as error:
         if isinstance(error, RequestValidationError):
             raise
