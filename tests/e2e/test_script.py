@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from playwright.async_api import Page, expect
 
 from api.render.pieces import pieces
@@ -16,6 +17,13 @@ from tests.fakes import counter_pcm
 from tests.harness import Stack, wait_until
 
 PLAY = "Ava: The harbour is quiet.\nBen: Is there tea?\n[pause 100ms]\nStranger: Three kinds <b>of tea</b>."
+
+
+@pytest.fixture(autouse=True)
+def nothing_rendered(stack: Stack) -> None:
+    """What other files have had rendered is not ours."""
+    for shown in stack.get("/api/renders")[1]:
+        stack.request("DELETE", f"/api/renders/{shown['id']}")
 
 
 async def open_script(page: Page, stack: Stack) -> None:

@@ -229,8 +229,11 @@ async def test_up_starts_it_and_tells_the_api_where_it_is(start: Start, folder: 
     asked = OpenAIModel(
         Llm(api.environ()["CUELINE_LLM_BASE_URL"], "none", "smollm2"), Settings(llm="local", llm_first_token_s=90)
     )
-    assert len([token async for token in asked.reply(HELLO)]) > 20
-    await asked.close()
+    try:
+        # What a network that has learnt nothing says, and how soon it ends, nobody knows.
+        assert [token async for token in asked.reply(HELLO)]
+    finally:
+        await asked.close()
     model = next(child for line, child in alive.items() if "workers.llm.server" in line)
     running.process.terminate()
     assert await asyncio.to_thread(running.end) == 0
