@@ -86,14 +86,13 @@ class Desk:
         return [_shown(row) for row in await self._library.all(owner) if row["state"] != "new"][:LISTED]
 
     async def show(self, owner: str, render: str, *, with_lines: bool = True) -> dict[str, Any]:
-        """One of them with its lines."""
+        """One of them; its lines are an iterator, for a book has many: go through it in a thread."""
         work, making = await self._find(owner, render)
-        if not with_lines:
-            return {**_shown(work.row), **_progress(work, making)}
-        numbers = range(len(work.lines))
-        # A book has many.
-        lines = await asyncio.to_thread(lambda: [self._line(work, making, number) for number in numbers])
-        return {**_shown(work.row), **_progress(work, making), "chapters": work.play.chapters, "script": lines}
+        shown = {**_shown(work.row), **_progress(work, making)}
+        if with_lines:
+            lines = (self._line(work, making, number) for number in range(len(work.lines)))
+            shown |= {"chapters": work.play.chapters, "script": lines}
+        return shown
 
     async def delete(self, owner: str, render: str) -> None:
         """Forget one, with all of its sound. Raises: RenderUnknown, StoreUnreachable, and then it is still there."""

@@ -296,5 +296,5 @@ async def _all_missed(streams: Streams, session: str, resume: Resume, joined: Pl
 def test_each_sample_once_or_a_gap(alone: Stack) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: ResumeMachine(alone.redis_url),
-        settings=settings(max_examples=60, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=120, stateful_step_count=40, deadline=None),
     )

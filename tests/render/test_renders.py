@@ -134,7 +134,8 @@ async def test_talk_waits_for_one_line_at_most_and_lines_say_that_they_wait(stac
     await asyncio.to_thread(wait_until, lambda: asking.shown(stack, render)["done"] >= 1, "a first line")
     async with stack.listen() as client:
         made = (await asyncio.to_thread(asking.shown, stack, render))["done"]
-        await client.send(type="chat", text="SAY " + "Talk goes first and is said slowly and with much care. " * 24)
+        # Each takes its worker two seconds, and three are asked for at once: lines have to wait.
+        await client.send(type="chat", text="SAY " + "Talk goes first and lines come later, however many. " * 8)
         await client.until("sentence", state="speaking", sentence=2)
         assert (await asyncio.to_thread(asking.shown, stack, render))["done"] <= made + 9
         waits = await asyncio.to_thread(

@@ -220,7 +220,7 @@ async def _events(desk: Desk, owner: str, render_id: str, after: int) -> AsyncIt
 
 
 def _json(shown: dict[str, Any]) -> str:
-    """Its lines one by one: all lines of a book in one call would hold up whoever talks meanwhile."""
+    """Its lines one by one: all of a book's in one call, or kept at once, would hold up whoever talks meanwhile."""
     script = shown.pop("script", None)
     head = json.dumps(shown, ensure_ascii=False)
     if script is None:
