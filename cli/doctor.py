@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from api.listening.sound.smart_turn import SmartTurn, TurnModelBroken
-from api.settings import SettingsError, choose_llm, read_settings
+from api.settings import DEFAULT_ENDS, DEFAULT_MODEL, SettingsError, choose_llm, read_settings
 from api.store.opening import open_store
 from api.store.store import StoreError
 from cli import commands, redis_server
@@ -192,7 +192,10 @@ def check_llm() -> Finding:
     if llm.source == "demo":
         mend = "set CUELINE_LLM_BASE_URL and CUELINE_LLM_MODEL, or OPENROUTER_API_KEY, or OPENAI_API_KEY"
         return Finding("llm", "optional", "none is set: the demo character answers, and says so", mend)
-    return Finding("llm", "ok", f"{llm.model} at {redis_server.without_password(llm.base_url)} ({llm.source})")
+    found = f"{llm.model} at {redis_server.without_password(llm.base_url)} ({llm.source})"
+    if not settings.llm_model:
+        found += f"; OpenAI ends {DEFAULT_MODEL} on {DEFAULT_ENDS}: name another in CUELINE_LLM_MODEL"
+    return Finding("llm", "ok", found)
 
 
 def check_port(setting: str, what: str, host: str, port: int, run: Run | None) -> Finding:

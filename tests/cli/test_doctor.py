@@ -74,6 +74,15 @@ def test_a_turn_model_is_tried(cueline: Cueline) -> None:
     assert "CUELINE_TURN_MODEL: there is no file /nowhere/turn.onnx" in ended.stdout
 
 
+def test_a_default_model_that_its_maker_ends_is_said_to_end_and_one_by_name_is_not(cueline: Cueline) -> None:
+    bare = {"CUELINE_PORT": "0", "CUELINE_FLOWER_PORT": "0", "OPENAI_API_KEY": "a-key"}
+    assert "name another in CUELINE_LLM_MODEL" in cueline("doctor", **bare).stdout
+    named = cueline("doctor", **bare, CUELINE_LLM_MODEL="gpt-6-luna").stdout
+    assert "gpt-6-luna at https://api.openai.com/v1 (OPENAI_API_KEY)" in named
+    assert "name another" not in named
+    assert "a-key" not in named
+
+
 def test_a_wrong_setting_is_a_finding_of_its_own(cueline: Cueline) -> None:
     ended = cueline("doctor", CUELINE_PROT="1")
     assert ended.returncode == 1
