@@ -46,7 +46,7 @@ ENGINES = (
             marks=pytest.mark.skipif(not find_spec("kokoro_onnx"), reason="NOT TESTED: needs the extra kokoro"),
         ),
         pytest.param(
-            "higgs", marks=pytest.mark.skipif(not find_spec("torch"), reason="NOT TESTED: needs the extra higgs")
+            "higgs", marks=pytest.mark.skipif(not find_spec("transformers"), reason="NOT TESTED: needs the extra higgs")
         ),
         pytest.param("coqui", marks=pytest.mark.skipif(not find_spec("TTS"), reason=f"NOT TESTED: {ELSEWHERE}")),
         pytest.param("kyutai", marks=pytest.mark.skipif(not find_spec("moshi"), reason=f"NOT TESTED: {ELSEWHERE}")),
@@ -89,7 +89,7 @@ def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv("CUELINE_COQUI_MODEL", str(write_toy_coqui(folder / "coqui")))
         if find_spec("moshi"):
             patch.setenv("CUELINE_KYUTAI_MODEL", str(write_toy_kyutai(folder / "kyutai")))
-        if find_spec("torch"):
+        if find_spec("torch") and find_spec("transformers"):
             set_up_higgs(patch, folder)
         worker_settings.cache_clear()
         yield
@@ -116,7 +116,7 @@ def set_up_higgs(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 def names() -> list[str]:
     """Those of the engines whose packages are here."""
-    packages = {"piper": "piper", "kokoro": "kokoro_onnx", "higgs": "torch", "coqui": "TTS", "kyutai": "moshi"}
+    packages = {"piper": "piper", "kokoro": "kokoro_onnx", "higgs": "transformers", "coqui": "TTS", "kyutai": "moshi"}
     every = [name if isinstance(name, str) else str(name.values[0]) for name in ENGINES]
     return [name for name in every if name not in packages or find_spec(packages[name])]
 
