@@ -18,9 +18,10 @@ from api.casting.clips import Clips
 from api.render.errors import LineNotReady, LineUnknown, RenderChanged, RenderUnknown, TooManyRenders
 from api.render.files.kept import Kept
 from api.render.files.products import Products
-from api.render.library import LISTED, CastLine, Library, Play, Work
+from api.render.library import LISTED, Library
 from api.render.making import Making
 from api.render.order import LineChange, Order, ScriptFile, change_line, read_order
+from api.render.play import CastLine, Play, Work
 from api.render.renders import Renders
 from api.speaking.offers import voices_of
 from api.store.store import Row

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Set
 from typing import Literal
 
-from api.render.library import CastLine, Work
+from api.render.play import CastLine, Work
 from api.store.store import Row
 
 LineState = Literal["queued", "making", "done", "failed"]

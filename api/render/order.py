@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from api.characters import Character
 from api.errors import Problem, ScriptInvalid
 from api.render.casting import Role, assign
-from api.render.library import CastLine, Play
 from api.render.pieces import pieces
+from api.render.play import CastLine, Play
 from api.render.reading.kinds import read_script
 from api.render.script import MAX_LINE_CHARS, MAX_SPEAKER_CHARS, MAX_TITLE_CHARS, Line, Script
 from contract.voice import Voice

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from api.inbox import Inbox
-from api.render.library import CastLine, Work
 from api.render.pieces import pieces
+from api.render.play import CastLine, Work
 from api.turn.dispatch import Dispatcher, Prepare
 from api.turn.relay import SentenceFeed
 from api.turn.reorder import ReorderBuffer

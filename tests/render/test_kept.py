@@ -14,7 +14,8 @@ from api.errors import StoreUnreachable
 from api.render.files.kept import Kept
 from api.render.files.products import Products
 from api.render.lending import Lending
-from api.render.library import CastLine, Library, Play, Work
+from api.render.library import Library
+from api.render.play import CastLine, Play, Work
 from api.store.bucket import BucketShelf
 from api.store.shelf import FolderShelf
 from api.store.sqlite import SqliteStore

@@ -12,7 +12,7 @@ from pathlib import Path
 from api.encoding.formats import FILES, find_format
 from api.errors import StoreUnreachable
 from api.render.files.products import Products
-from api.render.library import Work
+from api.render.play import Work
 from api.store.shelf import Shelf
 from api.store.store import StoreError
 

@@ -22,7 +22,8 @@ from api.render.errors import RenderUnknown
 from api.render.files import packing
 from api.render.files.mastering import master
 from api.render.files.subtitles import FORMATS
-from api.render.library import CastLine, Library, Work
+from api.render.library import Library
+from api.render.play import CastLine, Work
 from api.render.script import Line, Script
 from api.render.sound.assembly import Cancelled, Plan
 from api.render.sound.levelling import prepare

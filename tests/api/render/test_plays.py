@@ -8,7 +8,7 @@ from dataclasses import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.render.library import CastLine, Play
+from api.render.play import CastLine, Play
 from contract.voice import Voice
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(['",\n"', "},\n{", "\u2028\x85", "]}", ""])

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from api.render.library import CastLine, Library, Play
+from api.render.library import Library
+from api.render.play import CastLine, Play
 from api.store.store import Store, StoreRefused
 from contract.voice import Voice
 
