@@ -133,7 +133,7 @@ async def run(stack: Stack, floor_url: str, rounds: int) -> tuple[list[float], l
 def line(name: str, values: list[float], floor: list[float] | None = None) -> str:
     """One row: median, p95, and how far they lie above the floor's."""
     median, p95 = statistics.median(values), statistics.quantiles(values, n=20)[-1]
-    row = f"{name:<36}{median:>9.2f}{p95:>9.2f}"
+    row = f"{name:<36}{median:>9.2f}{p95:>9.2f}{max(values):>9.2f}"
     if floor:
         floor_median, floor_p95 = statistics.median(floor), statistics.quantiles(floor, n=20)[-1]
         row += f"   floor {median - floor_median:+.2f} / {p95 - floor_p95:+.2f} ms, ratio {median / floor_median:.1f}"
@@ -156,7 +156,7 @@ def main() -> None:
             stack.stop()
             floor_server.stop()
             model.stop()
-    print(f"{rounds} sentences each, ms{'':<20}{'median':>9}{'p95':>9}")
+    print(f"{rounds} sentences each, ms{'':<20}{'median':>9}{'p95':>9}{'most':>9}")
     print(line("floor: engine in the socket handler", floor))
     print(line("Cueline", [took["total"] for took in ours], floor))
     for stage in list(ours[0])[1:]:

@@ -111,9 +111,8 @@ class Memory:
         sentence, ms = self._heard.get(number, (turn.position[0], 0.0))
         sentences = turn.spoken_sentences()
         # Of one that is still being made nobody knows how long it will be.
-        is_whole = (
-            sentence < len(sentences) and sentences[sentence].is_whole and 0 < sentences[sentence].duration_ms <= ms
-        )
+        last = sentences[sentence : sentence + 1]
+        is_whole = any(one.is_whole and 0 < one.duration_ms <= ms for one in last)
         # What engines go on from is what was heard.
         self.write_turn(number, {UNHEARD: str(sentence + is_whole)})
         spoken = heard_sentences(sentences, sentence, ms)

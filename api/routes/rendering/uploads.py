@@ -100,8 +100,8 @@ async def read_order_body(request: Request, house: House) -> tuple[Order, Script
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise MessageInvalid("An order is JSON, or a form with a file.")
     try:
-        fields = await asyncio.to_thread(json.loads, await _read_json(request))
-        return await asyncio.to_thread(_validated, fields), None
+        body = await _read_json(request)
+        return await asyncio.to_thread(lambda: _validated(json.loads(body))), None
     except (ValueError, RecursionError) as error:
         if isinstance(error, RequestValidationError):
             raise
